@@ -1,0 +1,123 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "tilt/core/candidate.hpp"
+#include "tilt/core/generation.hpp"
+#include "tilt/core/population.hpp"
+#include "tilt/core/random.hpp"
+
+namespace tilt {
+
+enum class DrawStatus {
+  done,    ///< everything asked for is there
+  failed,  ///< the policy or the reward failed; never a candidate
+  skipped  ///< not run, or not finished: a budget or a stop request ended the run
+};
+
+/// One piece of a round's work, and what came of it.
+struct Draw {
+  Generation work = {};
+  Response response = {};     ///< prefix and continuation joined
+  double reward = unset;      ///< what the method works with; NaN when it was not to be scored
+  double raw_reward = unset;  ///< what the reward model said
+  DrawStatus status = DrawStatus::skipped;
+  bool to_generate = false, to_score = false;  ///< what was asked for
+};
+
+/// One step of a sampler, as the sampler sees it: `ask` appends work, `tell` finds the results in the
+/// same order and emits candidates.
+class Round {
+ public:
+  /// Asks for a draw that is then scored against its own prompt.
+  void sample(Generation work) { push(std::move(work), {}, true, true); }
+  /// Asks for a draw only.
+  void generate(Generation work) { push(std::move(work), {}, true, false); }
+  /// Asks for a score only; the response need not come from a policy.
+  void score(const Prompt& prompt, Response response) {
+    Generation work;
+    work.prompt = prompt;
+    push(std::move(work), std::move(response), false, true);
+  }
+
+  /// The work in the order in which it was asked for.
+  [[nodiscard]] std::span<const Draw> draws() const noexcept { return draws_; }
+
+  /// Draw i as a candidate: its response is moved out of the draw, the rewards are copied.
+  [[nodiscard]] Candidate take(std::size_t i) {
+    return {.response = std::move(draws_[i].response),
+            .reward = draws_[i].reward,
+            .raw_reward = draws_[i].raw_reward};
+  }
+
+  /// Keeps a candidate and returns its id.
+  std::uint64_t emit(Candidate candidate) { return population_->add(std::move(candidate), lane_); }
+  /// Adds to the weight of a candidate that was emitted before.
+  void add_weight(std::uint64_t id, double weight) { population_->add_weight(id, weight); }
+  /// A candidate of this lane that was emitted before. The reference holds until the next `emit`.
+  [[nodiscard]] const Candidate& candidate(std::uint64_t id) const {
+    return population_->at_id(id);
+  }
+
+  /// Says that the response begins with these tokens, whatever comes: they can be streamed. Each call
+  /// gives the whole settled prefix.
+  void settle(TokenSpan prefix) { settled_.assign(prefix.begin(), prefix.end()); }
+  [[nodiscard]] TokenSpan settled() const noexcept { return settled_; }
+
+  /// True in the last `tell` of a run that was ended from outside: nothing asked for later is run.
+  [[nodiscard]] bool closing() const noexcept { return closing_; }
+  /// Which of the sampler's independent chains this round belongs to, 0 .. lanes()-1.
+  [[nodiscard]] std::size_t lane() const noexcept { return lane_; }
+  /// How many rounds of this lane came before.
+  [[nodiscard]] std::size_t index() const noexcept { return index_; }
+
+  /// A random stream of this round, keyed by (seed, stream, lane, round, purpose, i): the same
+  /// arguments give the same stream.
+  [[nodiscard]] Random random(std::uint64_t purpose, std::uint64_t i = 0) const noexcept {
+    return Random(seed_, lane_, index_, purpose, i);
+  }
+
+  // For those who drive a sampler (the session, and samplers that wrap another).
+
+  /// Starts round `index` of a lane; what was asked for before is dropped.
+  /// @param seed  of the run, not of the round
+  void begin(Population& population, std::uint64_t seed, std::uint32_t lane, std::size_t index,
+             std::uint64_t affinity) {
+    population_ = &population;
+    seed_ = seed;
+    lane_ = lane;
+    index_ = index;
+    affinity_ = affinity;
+    closing_ = false;
+    draws_.clear();
+  }
+  /// The draws, to be filled in or transformed.
+  [[nodiscard]] std::span<Draw> results() noexcept { return draws_; }
+  void close() noexcept { closing_ = true; }
+
+ private:
+  void push(Generation work, Response response, bool to_generate, bool to_score) {
+    // `random` belongs to the sampler; policies have streams of their own.
+    work.seed = derive_seed(seed_, policy_streams, lane_, index_, draws_.size());
+    work.affinity = affinity_;
+    draws_.push_back({.work = std::move(work),
+                      .response = std::move(response),
+                      .to_generate = to_generate,
+                      .to_score = to_score});
+  }
+
+  static constexpr std::uint64_t policy_streams = 0x706f6c6963790000u;
+
+  Population* population_ = nullptr;
+  std::vector<Draw> draws_ = {};
+  std::vector<Token> settled_ = {};
+  std::uint64_t seed_ = 0, affinity_ = 0;
+  std::size_t index_ = 0;
+  std::uint32_t lane_ = 0;
+  bool closing_ = false;
+};
+
+}  // namespace tilt

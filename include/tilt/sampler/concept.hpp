@@ -1,0 +1,97 @@
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tilt/core/round.hpp"
+#include "tilt/policy/concept.hpp"
+
+namespace tilt {
+
+/// Named numbers about a run, in a fixed order.
+using Stats = std::vector<std::pair<std::string, double>>;
+
+/// What a sampler asks of the policy and the reward it is put together with.
+struct Needs {
+  Capabilities policy = {.tokens = false};  ///< each true member must be true of the policy
+  bool partial_reward = false;              ///< scores prefixes of responses
+};
+
+/// A method: a loop of rounds over a plain state. It sees neither the policy nor the reward.
+///
+/// Syntax:
+/// - `typename S::State`, a copyable value;
+/// - `s.start(prompt) -> State`;
+/// - `s.ask(state, round)` appends work to the round; none means finished;
+/// - `s.tell(state, round)` finds the results in `round.draws()`, in the order in which they were
+///   asked for, and emits candidates.
+/// All const.
+///
+/// Semantics (checked by `testing::check_sampler`): what it emits depends on the state, the results
+/// and `round.random` only; a draw that is not `done` never becomes a candidate; after a `tell` with
+/// `round.closing()` nothing is asked any more.
+///
+/// Optional members:
+/// - `lanes() -> std::size_t`: that many independent chains, each with its own state and rounds;
+/// - `static constexpr Needs needs`: refused when compiling where the types tell;
+/// - `option_needs() -> Needs`: further needs that depend on options, refused by the decoder;
+/// - `check()`: throws InvalidOption for numbers that had no default and were never given;
+/// - `typename S::DefaultSelector`: the selector of a decoder that is given none (else
+///   `HighestReward`);
+/// - `emits_states() -> bool`: false when weights are not those of chain states;
+/// - `stats(std::span<const State> lanes, const Population&) -> Stats`: diagnostics for the result.
+template <class S>
+concept Sampler =
+    std::copyable<typename S::State> &&
+    requires(const S& s, typename S::State& state, const Prompt& prompt, Round& round) {
+      { s.start(prompt) } -> std::same_as<typename S::State>;
+      { s.ask(state, round) } -> std::same_as<void>;
+      { s.tell(state, round) } -> std::same_as<void>;
+    };
+
+/// The number of independent chains of a sampler.
+template <Sampler S>
+[[nodiscard]] std::size_t lanes_of(const S& sampler) {
+  if constexpr (requires {
+                  { sampler.lanes() } -> std::convertible_to<std::size_t>;
+                }) {
+    return sampler.lanes();
+  } else {
+    return 1;
+  }
+}
+
+/// What a sampler needs whatever its options are.
+template <class S>
+[[nodiscard]] constexpr Needs static_needs() {
+  if constexpr (requires {
+                  { S::needs } -> std::convertible_to<Needs>;
+                }) {
+    return S::needs;
+  } else {
+    return {};
+  }
+}
+
+/// What a sampler needs with the options it has.
+template <Sampler S>
+[[nodiscard]] Needs needs_of(const S& sampler) {
+  if constexpr (requires {
+                  { sampler.option_needs() } -> std::convertible_to<Needs>;
+                }) {
+    return sampler.option_needs();
+  } else {
+    return static_needs<S>();
+  }
+}
+
+/// Throws InvalidOption for options of a sampler that were never given.
+template <Sampler S>
+void check_options(const S& sampler) {
+  if constexpr (requires { sampler.check(); }) sampler.check();
+}
+
+}  // namespace tilt

@@ -1,0 +1,13 @@
+# The version stands in project() and, for the preprocessor, in version.hpp: refuse when they differ.
+function(tilt_check_version header)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${header})
+  file(READ ${header} text)
+  foreach(part IN ITEMS MAJOR MINOR PATCH)
+    if(NOT text MATCHES "#define TILT_VERSION_${part} ${PROJECT_VERSION_${part}}\n")
+      message(FATAL_ERROR "${header}: TILT_VERSION_${part} is not ${PROJECT_VERSION_${part}}")
+    endif()
+  endforeach()
+  if(NOT text MATCHES "#define TILT_VERSION \"${PROJECT_VERSION}\"")
+    message(FATAL_ERROR "${header}: TILT_VERSION is not \"${PROJECT_VERSION}\"")
+  endif()
+endfunction()

@@ -88,6 +88,17 @@ class LogitPolicy {
     return values_;
   }
 
+  /// Appends the bytes of a token to the text of a response.
+  void append_text(Token token, std::string& text) {
+    if constexpr (std::same_as<Pieces, TokenIds>) {
+      if (is_end(token)) return;
+      if (!text.empty()) text += ' ';
+      text += std::to_string(token);
+    } else {
+      text += pieces_(token);
+    }
+  }
+
  private:
   void continue_one(const Generation& work, Response& out) {
     const TokenSpan prompt = work.prompt.tokens();
@@ -117,7 +128,7 @@ class LogitPolicy {
       out.log_probs.push_back(draw.log_prob);
       out.raw_log_probs.push_back(draw.raw_log_prob);
       const std::size_t before = text_.size();
-      append_piece(draw.token);
+      append_text(draw.token, text_);
       out.ends.push_back(static_cast<std::uint32_t>(text_.size() - kept_bytes));
       if (is_end(draw.token) || is_stop_token(work.law, draw.token) ||
           completes_stop(work.law, text_, text_.size() - before)) {
@@ -139,16 +150,6 @@ class LogitPolicy {
     if (token < 0 || static_cast<std::size_t>(token) >= values_.size()) {
       throw PolicyError("token " + std::to_string(token) + " is not in the vocabulary of " +
                         std::to_string(values_.size()));
-    }
-  }
-
-  void append_piece(Token token) {
-    if constexpr (std::same_as<Pieces, TokenIds>) {
-      if (is_end(token)) return;
-      if (!text_.empty()) text_ += ' ';
-      text_ += std::to_string(token);
-    } else {
-      text_ += pieces_(token);
     }
   }
 

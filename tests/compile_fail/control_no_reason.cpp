@@ -1,0 +1,2 @@
+// Fails, and names no reason: the harness must refuse the case.
+int main() { return undeclared; }

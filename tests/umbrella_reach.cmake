@@ -1,0 +1,20 @@
+# What <tilt/tilt.hpp> may reach: no JSON, no engine, no thread library, no <regex>, of Eigen only Core.
+# Every user pays for it with each translation unit.
+#   cmake -DCOMMAND=LIST -DHEADER=FILE -P umbrella_reach.cmake     (COMMAND: the compiler with its flags)
+execute_process(COMMAND ${COMMAND} -M -x c++ ${HEADER} OUTPUT_VARIABLE reached COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX MATCHALL "[^ \\\n]+" reached "${reached}")
+set(bad "")
+foreach(file IN LISTS reached)
+  if(file MATCHES "/(regex|thread|future|iostream|nlohmann/.*|llama\\.h|Eigen/(Dense|Eigen|LU|QR|SVD|Eigenvalues|Sparse.*))$"
+     OR file MATCHES "/tilt/(engine|io|testing)/")
+    list(APPEND bad ${file})
+  endif()
+endforeach()
+if(bad)
+  list(JOIN bad "\n  " bad)
+  message(FATAL_ERROR "${HEADER} reaches\n  ${bad}")
+endif()
+list(LENGTH reached count)
+if(count LESS 20)
+  message(FATAL_ERROR "The compiler lists only ${count} files: it was not asked in the right way")
+endif()

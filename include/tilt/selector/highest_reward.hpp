@@ -9,7 +9,7 @@ namespace tilt {
 ///
 /// Law: of n independent draws from a base law p with distinct rewards it returns y with probability
 /// F(y)^n - G(y)^n, where F(y) is the base probability of a reward of at most r(y) and G(y) that of a
-/// smaller one. Its KL divergence to p is at most log n - (n-1)/n nats (`best_of_n_kl_bound`).
+/// smaller one. Its KL divergence to p is at most log n - (n-1)/n nats (`kl_best_of_n_bound`).
 ///
 /// Ties go to the earliest in the population's order. A reward of -infinity is chosen only when no
 /// candidate has a larger one, an unscored candidate (NaN) only when none is scored. Weights decide

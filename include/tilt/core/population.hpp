@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -74,6 +76,14 @@ class Population {
   }
   [[nodiscard]] Iterator begin() const noexcept { return {this, 0}; }
   [[nodiscard]] Iterator end() const noexcept { return {this, size_}; }
+
+  /// The number of lanes that have been emitted to, counted up to the last of them.
+  [[nodiscard]] std::size_t lanes() const noexcept { return lanes_.size(); }
+  /// The candidates of one lane in the order of emission; empty for a lane without any.
+  [[nodiscard]] std::span<const Candidate> lane(std::size_t index) const noexcept {
+    return index < lanes_.size() ? std::span<const Candidate>(lanes_[index])
+                                 : std::span<const Candidate>{};
+  }
 
   /// The sum of all weights.
   [[nodiscard]] double total_weight() const noexcept {

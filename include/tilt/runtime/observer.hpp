@@ -1,0 +1,111 @@
+#pragma once
+
+#include <chrono>
+#include <cstdio>
+#include <ostream>
+#include <string>
+
+#include "tilt/runtime/result.hpp"
+
+namespace tilt {
+
+/// A run begins. `run` is its position in the batch, 0 for a single prompt.
+struct RunStarted {
+  std::size_t run = 0, runs = 1;
+  const Prompt& prompt;
+};
+/// A candidate was emitted.
+struct CandidateEmitted {
+  std::size_t run = 0;
+  const Candidate& candidate;
+};
+/// A lane's response is sure to begin with these tokens; they can be streamed. Each event has the
+/// whole settled prefix.
+struct PrefixSettled {
+  std::size_t run = 0, lane = 0;
+  TokenSpan tokens = {};
+};
+/// A run has come further: sent after each call of the policy or the reward that concerned it.
+struct RunProgressed {
+  std::size_t run = 0;
+  const Population& candidates;
+  const Cost& spent;
+};
+/// A run has ended, whatever the reason.
+struct RunFinished {
+  std::size_t run = 0, runs = 1;
+  const Prompt& prompt;
+  const Result& result;
+};
+
+template <class O, class Event>
+concept Handles = requires(O& observer, const Event& event) { observer.on(event); };
+
+/// Something that is told of events by `observer.on(event)`. Each event is optional, but one at least
+/// must be handled, so that a misspelt hook is an error and not silence. What an event refers to
+/// lives as long as the call. Observers cannot change a run.
+template <class O>
+concept Observer = Handles<O, RunStarted> || Handles<O, CandidateEmitted> ||
+                   Handles<O, PrefixSettled> || Handles<O, RunProgressed> ||
+                   Handles<O, RunFinished>;
+
+/// Tells an event to those of the observers that handle it.
+template <class Event, class... Os>
+void notify(const Event& event, Os&... observers) {
+  [[maybe_unused]] const auto tell = [&event](auto& observer) {
+    if constexpr (Handles<decltype(observer), Event>) observer.on(event);
+  };
+  (tell(observers), ...);
+}
+
+/// Shows how far a batch is, on one line of a terminal that is drawn anew at most ten times a second:
+/// prompts done, tokens generated, tokens per second, the best reward so far of the last run.
+class ProgressBar {
+ public:
+  /// @param out  a terminal, mostly std::cerr; it must outlive the bar
+  /// @param label  shown in front, such as the method's name
+  explicit ProgressBar(std::ostream& out, std::string label = {})
+      : out_(out), label_(std::move(label)), start_(Clock::now()) {}
+
+  void on(const RunStarted& event) { runs_ = event.runs; }
+  void on(const RunProgressed& event) {
+    if (event.run >= tokens_.size()) tokens_.resize(event.run + 1);
+    tokens_[event.run] = event.spent.generated_tokens;
+    const auto now = Clock::now();
+    if (now - drawn_ < std::chrono::milliseconds(100)) return;
+    drawn_ = now;
+    draw();
+  }
+  void on(const RunFinished& event) {
+    if (event.run >= tokens_.size()) tokens_.resize(event.run + 1);
+    tokens_[event.run] = event.result.spent.generated_tokens;
+    ++done_;
+    draw();
+    if (done_ == runs_) out_ << '\n' << std::flush;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void draw() {
+    constexpr std::size_t width = 24;
+    std::size_t tokens = 0;
+    for (const std::size_t t : tokens_) tokens += t;
+    const std::size_t filled = runs_ == 0 ? 0 : width * done_ / runs_;
+    const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+    char rest[96];
+    std::snprintf(rest, sizeof rest, "] %zu/%zu prompts  %zu tokens  %.0f tok/s  %.0f s ", done_,
+                  runs_, tokens, seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0,
+                  seconds);
+    out_ << '\r' << label_ << (label_.empty() ? "[" : " [") << std::string(filled, '#')
+         << std::string(width - filled, '.') << rest << std::flush;
+  }
+
+  std::ostream& out_;
+  std::string label_;
+  std::vector<std::size_t> tokens_ = {};
+  std::size_t runs_ = 1, done_ = 0;
+  Clock::time_point start_, drawn_ = {};
+};
+
+}  // namespace tilt

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <numeric>
 #include <span>
 #include <vector>
 
@@ -58,14 +59,15 @@ using Chains = std::span<const std::vector<double>>;
 
 /// The variances that several chains of one length have within and between them.
 struct ChainVariances {
-  std::vector<double> means = {};  ///< of each chain
-  double within = 0;  ///< the mean over chains of the variance along a chain, divisor n-1
-  double total = 0;   ///< (n-1)/n within + the variance of the chains' means, divisor m-1
+  double within = unset;  ///< the mean over chains of the variance along a chain, divisor n-1
+  double total = unset;   ///< (n-1)/n within + the variance of the chains' means, divisor m-1
 
   /// @param chains  at least one, each of the same length n >= 2
   explicit ChainVariances(Chains chains) {
     const auto m = static_cast<double>(chains.size());
     const auto n = static_cast<double>(chains.front().size());
+    std::vector<double> means;
+    within = 0;
     for (const std::vector<double>& chain : chains) {
       means.push_back(mean_of(chain));
       within += variance_of(chain, means.back()) / m;
@@ -76,10 +78,7 @@ struct ChainVariances {
 
  private:
   static double mean_of(const std::vector<double>& values) {
-    // From the first value on, so that the variance of equal values is exactly 0.
-    double sum = 0;
-    for (const double v : values) sum += v - values.front();
-    return values.front() + sum / static_cast<double>(values.size());
+    return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
   }
   static double variance_of(const std::vector<double>& values, double mean) {
     double sum = 0;

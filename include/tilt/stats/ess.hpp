@@ -2,76 +2,87 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <numeric>
 #include <span>
 #include <vector>
 
-#include "tilt/core/log_math.hpp"
 #include "tilt/core/token.hpp"
+#include "tilt/stats/chains.hpp"
 
 namespace tilt {
 
-/// The effective sample size of importance weights, (sum w)^2 / sum w^2: from 1 (one weight has
-/// everything) to the number of weights (all equal). 0 when there are none or all are 0.
-/// @param log_weights  nats, up to a common constant
-[[nodiscard]] inline double importance_ess(std::span<const double> log_weights) {
-  const double total = log_sum_exp(log_weights);
-  if (total == -infinity) return 0;
-  double squares = 0;
-  for (const double w : log_weights) squares += std::exp(2 * (w - total));
-  return 1 / squares;
+/// The effective sample size of importance weights: (sum of w)^2 / (sum of w^2), from 1, where one
+/// weight has all the mass, to n, where all are equal. Kish 1965.
+///
+/// @param log_weights  nats, up to a common constant; -infinity is a weight of 0
+/// @returns 0 when there is no weight above 0, NaN when one is NaN or infinite
+[[nodiscard]] inline double effective_sample_size(std::span<const double> log_weights) {
+  double largest = -infinity;
+  for (const double w : log_weights) {
+    if (std::isnan(w)) return unset;
+    largest = std::max(largest, w);
+  }
+  if (largest == -infinity) return 0;
+  double sum = 0, sum_of_squares = 0;
+  for (const double w : log_weights) {
+    const double weight = std::exp(w - largest);
+    sum += weight;
+    sum_of_squares += weight * weight;
+  }
+  return sum * sum / sum_of_squares;
 }
 
-/// The effective sample size of the mean over several chains of equal length, by Geyer's initial
-/// monotone sequence of the autocorrelations of all chains together. Longer chains are cut to the
-/// shortest. At most chains * length * log10(chains * length); NaN when the chains are shorter than
-/// 4, constant, or hold values that are not finite.
-/// Cost: O(chains * length * lag), lag the correlation length.
-/// Source: Gelman et al., Bayesian Data Analysis 3, section 11.5; Geyer 1992; the bound: Vehtari et
-/// al. 2021 (1903.08008).
-[[nodiscard]] inline double chain_ess(std::span<const std::vector<double>> chains) {
-  if (chains.empty()) return unset;
-  std::size_t n = chains.front().size();
-  for (const auto& chain : chains) n = std::min(n, chain.size());
-  if (n < 4) return unset;
-  const auto m = static_cast<double>(chains.size());
-  const auto length = static_cast<double>(n);
+/// How many independent draws would estimate the mean of a quantity as well as these chains do: the
+/// number of values divided by 1 + 2 times the sum of their autocorrelations, which are estimated
+/// within and between the halves of all chains. The sum is truncated by Geyer's rule: pairs of
+/// consecutive lags are added while they are positive, none larger than the pair before.
+///
+/// Edge cases: NaN with fewer than 4 values per chain, where a value is NaN or infinite, and where all
+/// values are the same (nothing can be judged). Never more than S log10 S, S the number of values:
+/// chains of negative autocorrelation are worth more than independent draws, within reason. Chains of
+/// different lengths are used up to the length of the shortest.
+///
+/// Cost: the number of values times the number of lags that are added.
+///
+/// Source: Geyer 1992; Vehtari, Gelman, Simpson, Carpenter and Buerkner 2021, section 3.
+[[nodiscard]] inline double chain_ess(Chains chains) {
+  const std::vector<std::vector<double>> halves = split_chains(chains);
+  if (halves.empty() || halves.front().size() < 2) return unset;
+  const std::size_t n = halves.front().size();
+  const ChainVariances variances(halves);
+  if (!(variances.total > 0) || std::isinf(variances.total)) return unset;
+
   std::vector<double> means;
-  double grand = 0;
-  for (const auto& chain : chains) {
-    double sum = 0;
-    for (std::size_t t = 0; t < n; ++t) sum += chain[t];
-    means.push_back(sum / length);
-    grand += means.back() / m;
+  for (const std::vector<double>& half : halves) {
+    means.push_back(std::accumulate(half.begin(), half.end(), 0.0) / static_cast<double>(n));
   }
-  // Mean over chains of the biased autocovariance at a lag.
-  const auto covariance = [&](std::size_t lag) {
+  // Divisor n, not n - lag: long lags, of which little is known, then weigh less.
+  const auto autocorrelation = [&](std::size_t lag) {
     double sum = 0;
-    for (std::size_t c = 0; c < chains.size(); ++c) {
+    for (std::size_t c = 0; c < halves.size(); ++c) {
       for (std::size_t t = 0; t + lag < n; ++t) {
-        sum += (chains[c][t] - means[c]) * (chains[c][t + lag] - means[c]);
+        sum += (halves[c][t] - means[c]) * (halves[c][t + lag] - means[c]);
       }
     }
-    return sum / (m * length);
+    const double autocovariance = sum / static_cast<double>(n * halves.size());
+    return 1 - (variances.within - autocovariance) / variances.total;
   };
-  const double within = covariance(0) * length / (length - 1);
-  double between = 0;  // variance of the chains' means
-  for (const double mean : means) between += (mean - grand) * (mean - grand);
-  if (chains.size() > 1) between /= m - 1;
-  const double variance = within * (length - 1) / length + between;
-  if (!(variance > 0) || !std::isfinite(variance)) return unset;
-  const auto correlation = [&](std::size_t lag) {
-    return 1 - (within - covariance(lag) * length / (length - 1)) / variance;
-  };
-  // Sums of neighbouring pairs are positive and decreasing for a reversible chain; stop where not.
-  double time = -1, smallest = infinity;
+
+  double time = -1;  // integrated autocorrelation time
+  double smallest = infinity;
   for (std::size_t lag = 0; lag + 1 < n; lag += 2) {
-    const double pair = (lag == 0 ? 1.0 : correlation(lag)) + correlation(lag + 1);
-    if (pair <= 0) break;
+    const double even = lag == 0 ? 1 : autocorrelation(lag);
+    const double pair = even + autocorrelation(lag + 1);
+    if (pair <= 0) {
+      time += std::max(0.0, even);  // half of the pair's first lag, as in the source
+      break;
+    }
     smallest = std::min(smallest, pair);
     time += 2 * smallest;
   }
-  const double draws = m * length;
-  return draws / std::max(time, 1 / std::log10(draws));
+  const auto values = static_cast<double>(n * halves.size());
+  return values / std::max(time, 1 / std::log10(values));
 }
 
 }  // namespace tilt

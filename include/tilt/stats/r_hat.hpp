@@ -2,44 +2,51 @@
 
 #include <algorithm>
 #include <cmath>
-#include <span>
 #include <vector>
 
-#include "tilt/core/token.hpp"
+#include "tilt/core/log_math.hpp"
+#include "tilt/stats/chains.hpp"
+#include "tilt/stats/quantile.hpp"
 
 namespace tilt {
 
-/// Split R-hat: each chain is halved, and the variance of all halves together is compared with that
-/// within them. Near 1 when the chains have forgotten their starts; above 1.01 they have not. Longer
-/// chains are cut to the shortest. NaN when a half is shorter than 2, all halves are constant, or a
-/// value is not finite.
-/// Source: Gelman et al., Bayesian Data Analysis 3, section 11.4; Vehtari et al. 2021 (1903.08008).
-[[nodiscard]] inline double split_r_hat(std::span<const std::vector<double>> chains) {
-  if (chains.empty()) return unset;
-  std::size_t n = chains.front().size();
-  for (const auto& chain : chains) n = std::min(n, chain.size());
-  const std::size_t half = n / 2;
-  if (half < 2) return unset;
-  const auto length = static_cast<double>(half);
-  const auto halves = static_cast<double>(2 * chains.size());
-  double within = 0, grand = 0;
-  std::vector<double> means;
-  for (const auto& chain : chains) {
-    for (const std::size_t start : {std::size_t{0}, n - half}) {
-      double mean = 0, squares = 0;
-      for (std::size_t t = 0; t < half; ++t) mean += chain[start + t] / length;
-      for (std::size_t t = 0; t < half; ++t) {
-        squares += (chain[start + t] - mean) * (chain[start + t] - mean);
-      }
-      within += squares / (length - 1) / halves;
-      means.push_back(mean);
-      grand += mean / halves;
-    }
+/// sqrt(total variance / variance within) of chains of one length; see `split_r_hat`.
+[[nodiscard]] inline double r_hat(Chains chains) {
+  if (chains.empty() || chains.front().size() < 2) return unset;
+  const ChainVariances variances(chains);
+  return std::sqrt(variances.total / variances.within);
+}
+
+/// The potential scale reduction of several chains, each cut in halves: near 1 (customary: below
+/// 1.01) when the chains cannot be told apart, larger while they have not mixed or still drift. One
+/// chain is enough, for its halves are compared.
+///
+/// Edge cases: NaN with fewer than 4 values per chain, where a value is NaN or infinite, and where all
+/// values are the same (nothing can be judged); infinity where each half is constant and they differ.
+/// Chains of different lengths are used up to the length of the shortest.
+///
+/// Source: Gelman, Carlin, Stern, Dunson, Vehtari and Rubin, "Bayesian data analysis", 3rd edition,
+/// section 11.4.
+[[nodiscard]] inline double split_r_hat(Chains chains) { return r_hat(split_chains(chains)); }
+
+/// The larger of two split R-hats of normal scores: of the values, and of their distances from the
+/// median, which sees chains that differ in scale only. Defined for values of any tails.
+///
+/// Edge cases: as `split_r_hat`, but -infinity is legal.
+///
+/// Source: Vehtari, Gelman, Simpson, Carpenter and Buerkner 2021.
+[[nodiscard]] inline double rank_r_hat(Chains chains) {
+  std::vector<std::vector<double>> halves = split_chains(chains);
+  std::vector<double> all;
+  for (const std::vector<double>& half : halves) all.insert(all.end(), half.begin(), half.end());
+  if (std::any_of(all.begin(), all.end(), [](double v) { return std::isnan(v); })) return unset;
+  const double location = r_hat(rank_normalized(halves));
+  const double median = quantile(all, 0.5);
+  for (std::vector<double>& half : halves) {
+    for (double& value : half) value = std::abs(reward_difference(value, median));
   }
-  double between = 0;  // variance of the means of the halves
-  for (const double mean : means) between += (mean - grand) * (mean - grand) / (halves - 1);
-  if (!(within > 0)) return unset;
-  return std::sqrt((length - 1) / length + between / within);
+  const double scale = r_hat(rank_normalized(halves));
+  return std::isnan(scale) || location > scale ? location : scale;
 }
 
 }  // namespace tilt

@@ -174,7 +174,7 @@ function(tilt_install variable)
   if(NOT apt)
     return()
   endif()
-  tilt_say("Installing ${spaced}")
+  tilt_say("Installing ${spaced} (may take a minute)")
   set(install ${apt} -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends ${packages})
   # The package lists of a fresh machine are empty or old: fetch them when the first try fails.
   execute_process(COMMAND ${install} RESULT_VARIABLE result OUTPUT_QUIET ERROR_QUIET)

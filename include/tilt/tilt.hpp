@@ -20,6 +20,7 @@
 #include "tilt/decoder.hpp"
 #include "tilt/policy/concept.hpp"
 #include "tilt/policy/logit_policy.hpp"
+#include "tilt/policy/serialized.hpp"
 #include "tilt/policy/stop.hpp"
 #include "tilt/policy/text_policy.hpp"
 #include "tilt/reward/concept.hpp"

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <numeric>
 #include <span>
 #include <vector>
 
@@ -45,8 +44,7 @@ using Chains = std::span<const std::vector<double>>;
   for (std::vector<double>& chain : scores) {
     for (double& value : chain) order.push_back(&value);
   }
-  std::sort(order.begin(), order.end(),
-            [](const double* a, const double* b) { return *a < *b; });
+  std::sort(order.begin(), order.end(), [](const double* a, const double* b) { return *a < *b; });
   const auto total = static_cast<double>(order.size());
   for (std::size_t first = 0, last = 0; first < order.size(); first = last) {
     while (last < order.size() && *order[last] == *order[first]) ++last;
@@ -59,15 +57,14 @@ using Chains = std::span<const std::vector<double>>;
 
 /// The variances that several chains of one length have within and between them.
 struct ChainVariances {
-  double within = unset;  ///< the mean over chains of the variance along a chain, divisor n-1
-  double total = unset;   ///< (n-1)/n within + the variance of the chains' means, divisor m-1
+  std::vector<double> means = {};  ///< of each chain
+  double within = 0;  ///< the mean over chains of the variance along a chain, divisor n-1
+  double total = 0;   ///< (n-1)/n within + the variance of the chains' means, divisor m-1
 
   /// @param chains  at least one, each of the same length n >= 2
   explicit ChainVariances(Chains chains) {
     const auto m = static_cast<double>(chains.size());
     const auto n = static_cast<double>(chains.front().size());
-    std::vector<double> means;
-    within = 0;
     for (const std::vector<double>& chain : chains) {
       means.push_back(mean_of(chain));
       within += variance_of(chain, means.back()) / m;
@@ -78,7 +75,10 @@ struct ChainVariances {
 
  private:
   static double mean_of(const std::vector<double>& values) {
-    return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+    // From the first value on, so that the variance of equal values is exactly 0.
+    double sum = 0;
+    for (const double v : values) sum += v - values.front();
+    return values.front() + sum / static_cast<double>(values.size());
   }
   static double variance_of(const std::vector<double>& values, double mean) {
     double sum = 0;

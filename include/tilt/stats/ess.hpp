@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <numeric>
 #include <span>
 #include <vector>
 
@@ -53,16 +52,13 @@ namespace tilt {
   const ChainVariances variances(halves);
   if (!(variances.total > 0) || std::isinf(variances.total)) return unset;
 
-  std::vector<double> means;
-  for (const std::vector<double>& half : halves) {
-    means.push_back(std::accumulate(half.begin(), half.end(), 0.0) / static_cast<double>(n));
-  }
   // Divisor n, not n - lag: long lags, of which little is known, then weigh less.
   const auto autocorrelation = [&](std::size_t lag) {
     double sum = 0;
     for (std::size_t c = 0; c < halves.size(); ++c) {
+      const double mean = variances.means[c];
       for (std::size_t t = 0; t + lag < n; ++t) {
-        sum += (halves[c][t] - means[c]) * (halves[c][t + lag] - means[c]);
+        sum += (halves[c][t] - mean) * (halves[c][t + lag] - mean);
       }
     }
     const double autocovariance = sum / static_cast<double>(n * halves.size());

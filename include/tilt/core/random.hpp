@@ -16,10 +16,12 @@ namespace tilt {
   return x ^ (x >> 31);
 }
 
-/// One 64-bit key for a seed and any ids; the order of the ids matters.
+/// One 64-bit key for a seed and any ids; the order of all of them matters.
 template <class... Ids>
 [[nodiscard]] constexpr std::uint64_t derive_seed(std::uint64_t seed, Ids... ids) noexcept {
-  std::uint64_t key = mix(seed);
+  // The constant tells the seed from an id: (1, 2) and (2, 1) must differ, and so must (1, 1) and
+  // (2, 2).
+  std::uint64_t key = mix(seed ^ 0x74696c7473656564u);
   ((key = mix(key ^ mix(static_cast<std::uint64_t>(ids)))), ...);
   return key;
 }

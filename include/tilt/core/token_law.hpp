@@ -3,6 +3,7 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -21,7 +22,8 @@ struct TokenDraw {
 /// Turns the logits of one position into a `SamplingLaw`'s draw, exactly.
 ///
 /// A law without truncation costs a pass of exponentials over the vocabulary; top_k, top_p and min_p
-/// cost a partial sort of it as well. Keeps its working memory: use one per thread and reuse it.
+/// cost a few more passes and a sort of what they keep. Keeps its working memory: use one per thread
+/// and reuse it.
 ///
 /// Scalar is the type of the logits: float for engines, double for `LogitPolicy`.
 template <class Scalar>
@@ -36,8 +38,8 @@ class TokenLaw {
     logits_ = logits;
     if (logits.empty()) throw PolicyError("the policy returned no logits");
     const auto values = array(logits);
-    largest_ = values.maxCoeff();
-    if (values.isNaN().any()) throw PolicyError("the policy returned a NaN logit");
+    largest_ = values.template maxCoeff<Eigen::PropagateNaN>();
+    if (std::isnan(largest_)) throw PolicyError("the policy returned a NaN logit");
     if (std::isinf(largest_)) {
       throw PolicyError(largest_ > 0 ? "the policy returned a logit of +infinity"
                                      : "the policy made every token impossible");
@@ -53,10 +55,10 @@ class TokenLaw {
     double expected = 0;
     for (Eigen::Index start = 0; start < values.size(); start += block) {
       const Eigen::Index n = std::min<Eigen::Index>(block, values.size() - start);
-      const auto weights = base_.values.segment(start, n);
+      // A floor under the difference: 0 times -infinity would be NaN.
+      constexpr Scalar floor = -1e6;
       expected += static_cast<double>(
-          (weights > 0)
-              .select(weights * (values.segment(start, n) - largest_), Scalar{0})
+          (base_.values.segment(start, n) * (values.segment(start, n) - largest_).max(floor))
               .sum());
     }
     return log_total_ - expected / base_.total;
@@ -75,9 +77,8 @@ class TokenLaw {
       return {token, 0.0, raw_log_prob(token)};
     }
     if (!truncates(law)) {
-      const Weights& weights = tempered(law.temperature);
-      const Token token = weights.invert(uniform, argmax());
-      return {token, weights.log_prob(token), raw_log_prob(token)};
+      const Token token = tempered(law.temperature).invert(uniform, argmax());
+      return {token, log_prob(law, token), raw_log_prob(token)};
     }
     const std::span<const Kept> kept = keep(law);
     double total = 0;
@@ -97,7 +98,11 @@ class TokenLaw {
   [[nodiscard]] double log_prob(const SamplingLaw& law, Token token) {
     if (law.temperature == 0) return token == argmax() ? 0.0 : -infinity;
     if (!truncates(law)) {
-      return law.temperature == 1 ? raw_log_prob(token) : tempered(law.temperature).log_prob(token);
+      if (law.temperature == 1) return raw_log_prob(token);
+      // From the logit, not from its weight, which may have been rounded to 0.
+      const double below = static_cast<double>(logits_[static_cast<std::size_t>(token)]) -
+                           static_cast<double>(largest_);
+      return below / law.temperature - std::log(tempered(law.temperature).total);
     }
     double total = 0, mine = 0;
     for (const Kept& k : keep(law)) {
@@ -126,7 +131,9 @@ class TokenLaw {
     void fill(Eigen::Map<const Array> logits, Scalar largest, double temperature) {
       // Eigen's vectorised exp of -infinity is a tiny number; an impossible token must have none.
       constexpr Scalar lowest = sizeof(Scalar) == 4 ? Scalar(-87) : Scalar(-700);
-      const auto scale = static_cast<Scalar>(1 / temperature);
+      // A temperature next to 0 would make it infinite, and 0 * infinity a NaN.
+      const auto scale = static_cast<Scalar>(
+          std::min(1 / temperature, static_cast<double>(std::numeric_limits<Scalar>::max())));
       values.resize(logits.size());
       blocks.clear();
       total = 0;
@@ -138,10 +145,6 @@ class TokenLaw {
         blocks.push_back(static_cast<double>(part.sum()));
         total += blocks.back();
       }
-    }
-
-    [[nodiscard]] double log_prob(Token token) const {
-      return std::log(static_cast<double>(values[token]) / total);
     }
 
     // The token at which the running sum passes uniform * total. Rounding may leave a trace of mass
@@ -186,50 +189,50 @@ class TokenLaw {
   // temperature, top_k, top_p, min_p in this order. The result is sorted by descending probability,
   // ties by ascending id.
   [[nodiscard]] std::span<const Kept> keep(const SamplingLaw& law) {
-    const std::size_t n = logits_.size();
-    kept_.resize(n);
     const Weights& weights = tempered(law.temperature);
-    for (std::size_t i = 0; i < n; ++i) {
-      kept_[i] = {static_cast<Token>(i),
-                  static_cast<double>(weights.values[static_cast<Eigen::Index>(i)])};
-    }
-    const auto by_weight = [](const Kept& a, const Kept& b) {
-      return a.weight != b.weight ? a.weight > b.weight : a.token < b.token;
-    };
-    std::size_t size = n;
-    if (law.top_k > 0 && law.top_k < n) {
-      size = law.top_k;
-      std::nth_element(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(size),
-                       kept_.end(), by_weight);
-    }
-    const auto end = [&] { return kept_.begin() + static_cast<std::ptrdiff_t>(size); };
-    if (law.top_p < 1) {
-      double total = 0;
-      for (std::size_t i = 0; i < size; ++i) total += kept_[i].weight;
-      // Sort just as much as is needed: the nucleus is mostly a small part of the vocabulary.
-      double mass = 0;
-      std::size_t sorted = 0, nucleus = 0;
-      while (nucleus < size) {
-        if (nucleus == sorted) {
-          const std::size_t next = std::min(size, std::max<std::size_t>(64, 4 * sorted));
-          std::partial_sort(kept_.begin() + static_cast<std::ptrdiff_t>(sorted),
-                            kept_.begin() + static_cast<std::ptrdiff_t>(next), end(), by_weight);
-          sorted = next;
-        }
-        mass += kept_[nucleus++].weight;
-        if (mass >= law.top_p * total) break;
+    const std::size_t k = law.top_k > 0 ? law.top_k : npos;
+    // All tokens of at least some weight are the most probable ones, whatever comes after: take as
+    // many as the law needs and sort no more than these.
+    if (k == npos && law.top_p >= 1) {
+      gather(weights, law.min_p);
+    } else {
+      const double mass = k == npos ? law.top_p * weights.total : infinity;
+      for (double least = 0x1p-6; gather(weights, least) < mass && kept_.size() < k && least > 0;) {
+        least = least > 0x1p-24 ? least * 0x1p-6 : 0;
       }
+    }
+    std::sort(kept_.begin(), kept_.end(), [](const Kept& a, const Kept& b) {
+      return a.weight != b.weight ? a.weight > b.weight : a.token < b.token;
+    });
+    std::size_t size = std::min(k, kept_.size());
+    if (law.top_p < 1) {
+      double total = weights.total;
+      if (k != npos) {
+        total = 0;
+        for (std::size_t i = 0; i < size; ++i) total += kept_[i].weight;
+      }
+      double mass = 0;
+      std::size_t nucleus = 0;
+      while (nucleus < size && mass < law.top_p * total) mass += kept_[nucleus++].weight;
       size = nucleus;
     }
-    if (law.min_p > 0) {
-      // The most probable token has weight 1; it is always among the kept ones.
-      size = static_cast<std::size_t>(
-          std::partition(kept_.begin(), end(),
-                         [&](const Kept& k) { return k.weight >= law.min_p; }) -
-          kept_.begin());
-    }
-    std::sort(kept_.begin(), end(), by_weight);
+    // The most probable token has weight 1; it is always among the kept ones.
+    while (kept_[size - 1].weight < law.min_p) --size;
     return {kept_.data(), size};
+  }
+
+  // Lists the possible tokens of at least some weight and returns the sum of their weights.
+  double gather(const Weights& weights, double least) {
+    kept_.clear();
+    double mass = 0;
+    for (Eigen::Index i = 0; i < weights.values.size(); ++i) {
+      const auto weight = static_cast<double>(weights.values[i]);
+      if (weight >= least && weight > 0) {
+        kept_.push_back({static_cast<Token>(i), weight});
+        mass += weight;
+      }
+    }
+    return mass;
   }
 
   Logits logits_ = {};

@@ -1,0 +1,141 @@
+#include "tilt/core/round.hpp"
+
+#include <cmath>
+#include <set>
+#include <vector>
+
+#include "support/catch.hpp"
+
+using namespace tilt;
+
+namespace {
+
+Generation about(const char* prompt) { return {.prompt = prompt, .max_tokens = 3}; }
+
+}  // namespace
+
+TEST_CASE("work stands in the order in which it was asked for") {
+  Population population;
+  Round round;
+  round.begin(population, 42, 1, 3, 77);
+  CHECK(round.draws().empty());
+  CHECK(round.lane() == 1);
+  CHECK(round.index() == 3);
+  round.sample(about("drawn and scored"));
+  round.generate(about("drawn"));
+  round.score("scored", {.text = "given"});
+  REQUIRE(round.draws().size() == 3);
+
+  const auto draws = round.draws();
+  CHECK((draws[0].to_generate && draws[0].to_score));
+  CHECK((draws[1].to_generate && !draws[1].to_score));
+  CHECK((!draws[2].to_generate && draws[2].to_score));
+  CHECK(draws[0].work.prompt == Prompt("drawn and scored"));
+  CHECK(draws[0].work.max_tokens == 3);
+  CHECK(draws[2].work.prompt == Prompt("scored"));
+  CHECK(draws[2].response.text == "given");
+  for (const Draw& draw : draws) {
+    CHECK(draw.status == DrawStatus::skipped);
+    CHECK(std::isnan(draw.reward));
+    CHECK(draw.work.affinity == 77);
+  }
+}
+
+// Computed by an independent program in Python.
+TEST_CASE("seeds and random streams are functions of seed, lane, round and index") {
+  Population population;
+  Round round;
+  round.begin(population, 42, 1, 3, 0);
+  round.sample(about("x"));
+  round.sample(about("x"));
+  CHECK(round.draws()[0].work.seed == 0x51befcef457fc2ce);
+  CHECK(round.draws()[1].work.seed == 0xb461500c76b90651);
+  CHECK(round.random(9).bits() == 0xa5799572efaab5df);
+  CHECK(round.random(9, 0).bits() == round.random(9).bits());
+
+  std::set<std::uint64_t> seen;
+  std::size_t made = 0;
+  for (std::uint64_t seed = 0; seed < 3; ++seed) {
+    for (std::uint32_t lane = 0; lane < 3; ++lane) {
+      for (std::size_t index = 0; index < 3; ++index) {
+        round.begin(population, seed, lane, index, 0);
+        for (std::uint64_t i = 0; i < 3; ++i) {
+          round.sample(about("x"));
+          seen.insert(round.draws()[i].work.seed);
+          seen.insert(round.random(0, i).bits());
+          seen.insert(round.random(1, i).bits());
+          made += 3;
+        }
+      }
+    }
+  }
+  CHECK(seen.size() == made);
+}
+
+TEST_CASE("a sampler's own seed is replaced") {
+  Population population;
+  Round round;
+  round.begin(population, 42, 1, 3, 0);
+  Generation work = about("x");
+  work.seed = 5;
+  work.affinity = 5;
+  round.sample(std::move(work));
+  CHECK(round.draws()[0].work.seed == 0x51befcef457fc2ce);
+  CHECK(round.draws()[0].work.affinity == 0);
+}
+
+TEST_CASE("take moves the response and copies the rewards") {
+  Population population;
+  Round round;
+  round.begin(population, 1, 2, 0, 0);
+  round.sample(about("x"));
+  Draw& draw = round.results()[0];
+  draw.response = {.tokens = {1, 2}};
+  draw.reward = 3;
+  draw.raw_reward = 4;
+  const Candidate candidate = round.take(0);
+  CHECK(candidate.response.tokens == std::vector<Token>{1, 2});
+  CHECK(candidate.reward == 3);
+  CHECK(candidate.raw_reward == 4);
+  CHECK(candidate.weight == 1);
+  CHECK(round.draws()[0].response.tokens.empty());
+}
+
+TEST_CASE("emit keeps candidates in the round's lane") {
+  Population population;
+  Round round;
+  round.begin(population, 1, 2, 0, 0);
+  const std::uint64_t first = round.emit({.reward = 1});
+  const std::uint64_t second = round.emit({.reward = 2, .parent = first});
+  CHECK(first == std::uint64_t{2} << 32);
+  CHECK(round.candidate(second).reward == 2);
+  CHECK(round.candidate(second).parent == first);
+  round.add_weight(first, 3);
+  CHECK(population[0].weight == 4);
+  CHECK(population[0].lane == 2);
+  CHECK(population.size() == 2);
+}
+
+TEST_CASE("settle gives the whole prefix each time") {
+  Population population;
+  Round round;
+  round.begin(population, 1, 0, 0, 0);
+  CHECK(round.settled().empty());
+  const std::vector<Token> one = {1}, three = {1, 2, 3};
+  round.settle(one);
+  round.settle(three);
+  CHECK(std::vector<Token>(round.settled().begin(), round.settled().end()) == three);
+}
+
+TEST_CASE("begin starts afresh") {
+  Population population;
+  Round round;
+  round.begin(population, 1, 0, 0, 0);
+  round.sample(about("x"));
+  round.close();
+  CHECK(round.closing());
+  round.begin(population, 1, 0, 1, 0);
+  CHECK(round.draws().empty());
+  CHECK_FALSE(round.closing());
+  CHECK(round.index() == 1);
+}

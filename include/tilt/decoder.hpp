@@ -1,5 +1,6 @@
 #pragma once
 
+#include <exception>
 #include <initializer_list>
 #include <memory>
 #include <span>
@@ -57,6 +58,12 @@ constexpr void check_composition() {
     static_assert(has.log_probs || !needs.policy.log_probs,
                   "tilt::Decoder: this sampler needs log-probs and this policy has none; use a "
                   "policy with capabilities.log_probs");
+    static_assert(has.score_forced || !needs.policy.score_forced,
+                  "tilt::Decoder: this sampler needs the log-probs of given responses and this "
+                  "policy cannot compute them; use a policy with capabilities.score_forced");
+    static_assert(has.logits || !needs.policy.logits,
+                  "tilt::Decoder: this sampler needs next-token logits and this policy has none; "
+                  "use a policy with capabilities.logits");
   }
   if constexpr (HasStaticPartial<R>) {
     static_assert(std::remove_cvref_t<R>::partial || !needs.partial_reward,
@@ -98,6 +105,8 @@ class Decoder {
     require_capability(has.tokens || !needs.policy.tokens, "tokens");
     require_capability(has.segments || !needs.policy.segments, "segments");
     require_capability(has.log_probs || !needs.policy.log_probs, "log_probs");
+    require_capability(has.score_forced || !needs.policy.score_forced, "score_forced");
+    require_capability(has.logits || !needs.policy.logits, "logits");
     if (needs.partial_reward && !scores_prefixes(reward_.get())) {
       throw InvalidOption("RewardModel.partial", "false",
                           "true for this sampler, which scores prefixes of responses");
@@ -117,8 +126,9 @@ class Decoder {
 
   /// Answers one prompt.
   /// @param observers  told of the run's events; one that handles none does not compile
-  /// @throws PolicyError or RewardError when a draw failed and the run could not go on; its
-  /// `partial()` is what had been found. Budgets and stop requests are no errors: see `Result::stop`.
+  /// @throws PolicyError or RewardError when a draw failed and the run could not go on, Error when the
+  /// selector threw; its `partial()` is what had been found. Budgets and stop requests are no errors:
+  /// see `Result::stop`.
   template <class... Os>
   [[nodiscard]] Result operator()(const Prompt& prompt, const RunOptions& options = {},
                                   Os&&... observers) const {
@@ -168,7 +178,8 @@ class Decoder {
       sessions.emplace_back(sampler_, prompts[i], std::move(mine));
       notify(RunStarted{i, prompts.size(), prompts[i]}, observers...);
     }
-    Driver<S, std::remove_reference_t<P>, std::remove_reference_t<R>> driver(policy_.get(), reward_.get());
+    Driver<S, std::remove_reference_t<P>, std::remove_reference_t<R>> driver(policy_.get(),
+                                                                             reward_.get());
     std::vector<Result> results(prompts.size());
     Reports reports(prompts.size());
     if constexpr (sizeof...(Os) > 0) {
@@ -181,9 +192,27 @@ class Decoder {
       }
     }
     for (std::size_t i = 0; i < sessions.size(); ++i) {
-      if (!reports[i].finished) results[i] = std::move(sessions[i]).result(selector_);
+      if (!reports[i].finished) results[i] = conclude(sessions[i]);
     }
     return results;
+  }
+
+  // A selector may call functions of the user: what it throws fails one run of a batch, no other.
+  Result conclude(Session<S>& session) const {
+    try {
+      return std::move(session).result(selector_);
+    } catch (...) {
+      const auto choose_none = [](const Population&, Random&) { return Decision{.share = 0}; };
+      Result result = std::move(session).result(choose_none);
+      result.stop = Stop::failed;
+      result.law_holds = false;
+      result.failures.push_back({.what = "the selector failed on the prompt " +
+                                         describe(session.prompt()) + ": " +
+                                         message_of(std::current_exception()),
+                                 .cause = std::current_exception(),
+                                 .part = FailedPart::selector});
+      return result;
+    }
   }
 
   // What observers have been told of a run so far.
@@ -226,7 +255,7 @@ class Decoder {
       if (session.finished()) {
         told.finished = true;
         const Prompt prompt = session.prompt();
-        results[i] = std::move(session).result(selector_);
+        results[i] = conclude(session);
         notify(RunFinished{i, sessions.size(), prompt, results[i]}, observers...);
       }
     }
@@ -234,7 +263,7 @@ class Decoder {
 
   [[noreturn]] static void throw_failures(Result result) {
     std::string message = result.failures.front().what;
-    const bool by_reward = result.failures.front().by_reward;
+    const FailedPart part = result.failures.front().part;
     for (std::size_t i = 1; i < result.failures.size(); ++i) {
       message += "\n" + result.failures[i].what;
     }
@@ -243,8 +272,9 @@ class Decoder {
       error.attach(std::move(partial));
       throw error;
     };
-    if (by_reward) raise(RewardError(message));
-    raise(PolicyError(message));
+    if (part == FailedPart::policy) raise(PolicyError(message));
+    if (part == FailedPart::reward) raise(RewardError(message));
+    raise(Error(message));
     std::terminate();  // not reached
   }
 

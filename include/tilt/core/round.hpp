@@ -94,6 +94,8 @@ class Round {
     closing_ = false;
     draws_.clear();
   }
+  /// Names the population again, where it has moved since the round began.
+  void rebind(Population& population) noexcept { population_ = &population; }
   /// The draws, to be filled in or transformed.
   [[nodiscard]] std::span<Draw> results() noexcept { return draws_; }
   void close() noexcept { closing_ = true; }

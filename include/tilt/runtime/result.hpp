@@ -13,11 +13,14 @@
 
 namespace tilt {
 
-/// A draw that failed: where, and why.
+/// Which part of a run failed.
+enum class FailedPart { policy, reward, selector };
+
+/// A draw that failed, or a selector: where, and why.
 struct Failure {
   std::string what = {};          ///< names the prompt, the call and the cause
   std::exception_ptr cause = {};  ///< what was thrown; a PolicyError where a result was malformed
-  bool by_reward = false;         ///< the reward model failed, not the policy
+  FailedPart part = FailedPart::policy;
   std::uint32_t lane = 0;
   std::size_t round = 0, index = 0;  ///< of the lane, of the round
 };

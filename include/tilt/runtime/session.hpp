@@ -32,7 +32,10 @@ struct Work {
 ///     Result result = session.result(LastState{});
 ///
 /// What it commits is a function of (seed, stream), the sampler and the results; never of the order
-/// in which they arrive. Not thread-safe; a server calls it from its own loop.
+/// in which they arrive. The clock and the stop token are looked at by `pending` and `cancelled`, so
+/// that what has been supplied by then still counts. Not thread-safe; a server calls it from its own
+/// loop. It may be moved while work is out, and copied: a copy goes on by itself under the same ids,
+/// and its pointers come from its own `pending`.
 /// @throws InvalidOption from the constructor for run options, or sampler options, out of range
 template <Sampler S>
 class Session {
@@ -58,7 +61,9 @@ class Session {
                          .policy_calls = share(options_.budget.policy_calls, i),
                          .reward_calls = share(options_.budget.reward_calls, i)};
     }
+    running_ = lanes;
     for (std::size_t i = 0; i < lanes; ++i) ask(i);
+    check_clock();
     for (std::size_t i = 0; i < lanes; ++i) advance(i);
   }
 
@@ -74,15 +79,20 @@ class Session {
     check_clock();
     for (const Phase phase : {Phase::generating, Phase::scoring}) {
       for (std::size_t l = 0; l < lanes_.size(); ++l) {
-        const Lane& lane = lanes_[l];
-        if (lane.finished || lane.in_flight == 0) continue;
+        Lane& lane = lanes_[l];
+        if (lane.finished) continue;
         const auto draws = lane.round.draws();
-        for (std::size_t i = 0; i < lane.slots.size(); ++i) {
-          if (lane.slots[i].phase != phase || lane.slots[i].dropped) continue;
-          const bool generating = phase == Phase::generating;
-          work.push_back({.id = id_of(l, lane.round.index(), i, phase),
-                          .generation = generating ? &draws[i].work : nullptr,
-                          .scoring = generating ? nullptr : &lane.slots[i].scoring});
+        for (std::size_t i = 0; i < lane.admitted; ++i) {
+          Slot& slot = lane.slots[i];
+          if (slot.phase != phase || slot.dropped) continue;
+          slot.listed = true;
+          const std::uint64_t id = id_of(l, lane.round.index(), i, phase);
+          if (phase == Phase::generating) {
+            work.push_back({.id = id, .generation = &draws[i].work});
+          } else {
+            slot.scoring = {.prompt = &draws[i].work.prompt, .response = &draws[i].response};
+            work.push_back({.id = id, .scoring = &slot.scoring});
+          }
         }
       }
     }
@@ -91,18 +101,20 @@ class Session {
   /// The generation of a pending id, for drivers that batch without copying: it may be moved from
   /// while the work is out, and must be moved back before anything is supplied.
   [[nodiscard]] Generation& lend(std::uint64_t id) {
-    Slot* slot = nullptr;
-    const Place place = locate(id, slot);
-    if (slot == nullptr) throw Error("this id is not pending");
+    const Place place = locate(id);
+    if (slot_of(place) == nullptr) {
+      throw Error("the id " + std::to_string(id) + " is not pending");
+    }
     return lanes_[place.lane].round.results()[place.index].work;
   }
 
   /// Tells the continuation that a generation gave (the prefix not repeated). An id that is no longer
   /// waited for is ignored. A malformed continuation counts as a failure of this draw.
+  /// @throws Error when no generation was ever asked for under this id
   void supply(std::uint64_t id, Response continuation) {
-    Slot* slot = nullptr;
-    const Place place = locate(id, slot);
-    if (slot == nullptr || slot->phase != Phase::generating || place.phase != slot->phase) return;
+    const Place place = locate(id, Phase::generating);
+    Slot* slot = slot_of(place);
+    if (slot == nullptr) return;
     Lane& lane = lanes_[place.lane];
     Draw& draw = lane.round.results()[place.index];
     ++lane.spent.policy_calls;
@@ -114,7 +126,7 @@ class Session {
         continuation.tokens.size() < draw.work.until->max_tokens) {
       ++lane.spent.lookahead_tokens;
     }
-    if (too_late(lane, *slot)) return;
+    if (too_late(*slot)) return;
     const std::string fault = fault_of(draw.work, continuation);
     if (!fault.empty()) {
       fail_draw(place, *slot, std::make_exception_ptr(PolicyError(fault)));
@@ -128,7 +140,7 @@ class Session {
     }
     if (draw.to_score) {
       slot->phase = Phase::scoring;
-      slot->scoring = {.prompt = &draw.work.prompt, .response = &draw.response};
+      slot->listed = false;
     } else {
       resolve(place, *slot, DrawStatus::done);
     }
@@ -136,14 +148,15 @@ class Session {
 
   /// Tells the reward that a scoring gave. An id that is no longer waited for is ignored. NaN and
   /// +infinity are failures, or rejections, as `RunOptions::on_nan` says.
+  /// @throws Error when no scoring was ever asked for under this id
   void supply(std::uint64_t id, double reward) {
-    Slot* slot = nullptr;
-    const Place place = locate(id, slot);
-    if (slot == nullptr || slot->phase != Phase::scoring || place.phase != slot->phase) return;
+    const Place place = locate(id, Phase::scoring);
+    Slot* slot = slot_of(place);
+    if (slot == nullptr) return;
     Lane& lane = lanes_[place.lane];
     Draw& draw = lane.round.results()[place.index];
     ++lane.spent.reward_calls;
-    if (too_late(lane, *slot)) return;
+    if (too_late(*slot)) return;
     draw.raw_reward = reward;
     draw.reward = reward;
     if (std::isnan(reward) || reward == infinity) {
@@ -158,14 +171,14 @@ class Session {
   }
 
   /// Tells that a piece of work failed. An id that is no longer waited for is ignored.
+  /// @throws Error when nothing was ever asked for under this id
   void fail(std::uint64_t id, std::exception_ptr error) {
-    Slot* slot = nullptr;
-    const Place place = locate(id, slot);
-    if (slot == nullptr || slot->phase != place.phase) return;
-    if (slot->phase != Phase::generating && slot->phase != Phase::scoring) return;
+    const Place place = locate(id);
+    Slot* slot = slot_of(place);
+    if (slot == nullptr) return;
     Lane& lane = lanes_[place.lane];
     ++(slot->phase == Phase::generating ? lane.spent.policy_calls : lane.spent.reward_calls);
-    if (too_late(lane, *slot)) return;
+    if (too_late(*slot)) return;
     fail_draw(place, *slot, std::move(error));
   }
 
@@ -176,9 +189,7 @@ class Session {
   }
 
   /// True when nothing is waited for any more. Looks at no clock.
-  [[nodiscard]] bool finished() const noexcept {
-    return std::all_of(lanes_.begin(), lanes_.end(), [](const Lane& l) { return l.finished; });
-  }
+  [[nodiscard]] bool finished() const noexcept { return running_ == 0; }
 
   /// The candidates emitted so far.
   [[nodiscard]] const Population& candidates() const noexcept { return candidates_; }
@@ -199,13 +210,18 @@ class Session {
   }
 
   /// The best so far, at any moment. Of an unfinished run: what it has, as if it were cancelled now.
+  /// @throws what the selector throws; the session is then as it was
   template <Selector Select>
   [[nodiscard]] Result result(const Select& selector) const& {
-    return make_result(candidates_, selector);
+    Result result = conclude(selector);
+    result.candidates = candidates_;
+    return result;
   }
   template <Selector Select>
   [[nodiscard]] Result result(const Select& selector) && {
-    return make_result(std::move(candidates_), selector);
+    Result result = conclude(selector);
+    result.candidates = std::move(candidates_);
+    return result;
   }
 
  private:
@@ -216,6 +232,7 @@ class Session {
   enum class Phase : std::uint8_t { waiting, generating, scoring, resolved };
   struct Slot {
     Phase phase = Phase::waiting;
+    bool listed = false;   // handed out by `pending` in this phase
     bool dropped = false;  // no longer wanted; a late result is paid for all the same
     Scoring scoring = {};
   };
@@ -245,8 +262,8 @@ class Session {
            (std::uint64_t{index} << 1) | (phase == Phase::scoring ? 1u : 0u);
   }
 
-  // Where an id belongs; `slot` stays null when its round is over.
-  Place locate(std::uint64_t id, Slot*& slot) {
+  // Where an id belongs.
+  [[nodiscard]] Place locate(std::uint64_t id) const {
     const Place place{.lane = static_cast<std::size_t>(id >> 48),
                       .round = static_cast<std::size_t>((id >> 22) & (most_rounds - 1)),
                       .index = static_cast<std::size_t>((id >> 1) & (most_draws - 1)),
@@ -256,9 +273,22 @@ class Session {
          place.index >= lanes_[place.lane].slots.size())) {
       throw Error("this session never asked for work with the id " + std::to_string(id));
     }
-    Lane& lane = lanes_[place.lane];
-    if (place.round == lane.round.index()) slot = &lane.slots[place.index];
     return place;
+  }
+  [[nodiscard]] Place locate(std::uint64_t id, Phase supplied) const {
+    const Place place = locate(id);
+    if (place.phase == supplied) return place;
+    throw Error("the id " + std::to_string(id) +
+                (supplied == Phase::scoring ? " is a generation: supply a response"
+                                            : " is a scoring: supply a reward"));
+  }
+
+  // The slot of an id, or null when nothing is waited for under it any more.
+  [[nodiscard]] Slot* slot_of(const Place& place) {
+    Lane& lane = lanes_[place.lane];
+    if (place.round != lane.round.index()) return nullptr;
+    Slot& slot = lane.slots[place.index];
+    return slot.phase == place.phase ? &slot : nullptr;
   }
 
   [[nodiscard]] std::size_t share(std::size_t limit, std::size_t lane) const {
@@ -290,6 +320,7 @@ class Session {
       if (lane.in_flight > 0) return;
       const bool closing = lane.admitted < lane.slots.size() || stop_ != Stop::finished;
       if (closing) lane.round.close();
+      lane.round.rebind(candidates_);
       ++lane.spent.rounds;
       sampler_.tell(states_[l], lane.round);
       if (closing) {
@@ -315,15 +346,12 @@ class Session {
       if (reached != Stop::finished) break;
       Slot& slot = lane.slots[lane.admitted++];
       ++lane.in_flight;
+      slot.phase = draw.to_generate ? Phase::generating : Phase::scoring;
       if (draw.to_generate) {
-        slot.phase = Phase::generating;
         ++policy_calls;
         const std::size_t most = std::min(
             draw.work.max_tokens, draw.work.until ? draw.work.until->max_tokens : npos);
         tokens = most > npos - tokens ? npos - 1 : tokens + most;
-      } else {
-        slot.phase = Phase::scoring;
-        slot.scoring = {.prompt = &draw.work.prompt, .response = &draw.response};
       }
       if (draw.to_score) ++reward_calls;
     }
@@ -331,30 +359,31 @@ class Session {
   }
 
   // Whether a result that has just been counted can no longer be used.
-  static bool too_late(const Lane& lane, Slot& slot) {
-    if (!lane.finished && !slot.dropped) return false;
-    slot.phase = Phase::resolved;
-    return true;
+  static bool too_late(Slot& slot) {
+    if (slot.dropped) slot.phase = Phase::resolved;
+    return slot.dropped;
   }
 
   void resolve(const Place& place, Slot& slot, DrawStatus status) {
     Lane& lane = lanes_[place.lane];
     slot.phase = Phase::resolved;
     lane.round.results()[place.index].status = status;
-    if (status == DrawStatus::done) ++survivors_;
+    // A scoring without a draw, such as that of a bare prompt, is nobody's survivor.
+    if (status == DrawStatus::done && lane.round.draws()[place.index].to_generate) ++survivors_;
     --lane.in_flight;
-    if (!check_clock()) advance(place.lane);
+    advance(place.lane);
   }
 
   void fail_draw(const Place& place, Slot& slot, std::exception_ptr error) {
-    const bool by_reward = place.phase == Phase::scoring;
+    const FailedPart part =
+        place.phase == Phase::scoring ? FailedPart::reward : FailedPart::policy;
     failures_.push_back(
-        {.what = std::string(by_reward ? "the reward model" : "the policy") +
+        {.what = std::string(part == FailedPart::reward ? "the reward model" : "the policy") +
                  " failed on the prompt " + describe(prompt_) + " (lane " +
                  std::to_string(place.lane) + ", round " + std::to_string(place.round) +
                  ", draw " + std::to_string(place.index) + "): " + message_of(error),
          .cause = std::move(error),
-         .by_reward = by_reward,
+         .part = part,
          .lane = static_cast<std::uint32_t>(place.lane),
          .round = place.round,
          .index = place.index});
@@ -377,36 +406,33 @@ class Session {
       Slot& slot = lane.slots[i];
       if (slot.phase != phase || slot.dropped || &slot == except) continue;
       slot.dropped = true;
-      cancelled_.push_back(id_of(l, lane.round.index(), i, phase));
+      if (slot.listed) cancelled_.push_back(id_of(l, lane.round.index(), i, phase));
       --lane.in_flight;
     }
   }
 
-  // Ends the run when time is up or a stop was requested; true if it did so now or before.
-  bool check_clock() {
-    if (finished()) return false;
-    if (stop_ == Stop::cancelled || stop_ == Stop::seconds) return true;
+  // Ends the run when time is up or a stop was requested.
+  void check_clock() {
+    if (finished()) return;
     const bool cancelled = options_.stop.stop_requested();
     const bool late = options_.budget.seconds < infinity &&
                       std::chrono::duration<double>(Clock::now() - start_).count() >=
                           options_.budget.seconds;
-    if (!cancelled && !late) return false;
+    if (!cancelled && !late) return;
     if (stop_ == Stop::finished) stop_ = cancelled ? Stop::cancelled : Stop::seconds;
     for (std::size_t l = 0; l < lanes_.size(); ++l) {
       drop(l, Phase::generating);
       drop(l, Phase::scoring);
     }
     for (std::size_t l = 0; l < lanes_.size(); ++l) advance(l);
-    return true;
   }
 
   void finish(Lane& lane) {
     lane.finished = true;
-    if (!finished()) return;
+    if (--running_ > 0) return;
     end_ = Clock::now();
-    if (stop_ == Stop::finished && !failures_.empty() && survivors_ < options_.min_survivors) {
-      stop_ = Stop::failed;
-    }
+    const bool too_few = survivors_ < options_.min_survivors || candidates_.empty();
+    if (stop_ == Stop::finished && !failures_.empty() && too_few) stop_ = Stop::failed;
   }
 
   // What is wrong with a continuation, or nothing.
@@ -443,13 +469,14 @@ class Session {
     return Stop::finished;
   }
 
+  // The result but for its candidates.
   template <class Select>
-  [[nodiscard]] Result make_result(Population candidates, const Select& selector) const {
+  [[nodiscard]] Result conclude(const Select& selector) const {
     Result result;
     Random random(seed_, selector_stream);
-    result.decision = selector(candidates, random);
-    if (!candidates.empty()) {
-      result.answer = candidates[result.decision.index == npos ? 0 : result.decision.index];
+    result.decision = selector(candidates_, random);
+    if (!candidates_.empty()) {
+      result.answer = candidates_[result.decision.index == npos ? 0 : result.decision.index];
     }
     result.spent = spent();
     result.stop = stop();
@@ -458,15 +485,14 @@ class Session {
               [](const Failure& a, const Failure& b) {
                 return std::tie(a.lane, a.round, a.index) < std::tie(b.lane, b.round, b.index);
               });
-    if constexpr (requires { sampler_.stats(std::span<const State>(states_), candidates); }) {
-      result.stats = sampler_.stats(std::span<const State>(states_), candidates);
+    if constexpr (requires { sampler_.stats(std::span<const State>(states_), candidates_); }) {
+      result.stats = sampler_.stats(std::span<const State>(states_), candidates_);
     }
-    if constexpr (requires { selector.stats(candidates); }) {
-      const Stats more = selector.stats(candidates);
+    if constexpr (requires { selector.stats(candidates_); }) {
+      const Stats more = selector.stats(candidates_);
       result.stats.insert(result.stats.end(), more.begin(), more.end());
     }
-    result.law_holds = finished() && result.stop == Stop::finished && failures_.empty();
-    result.candidates = std::move(candidates);
+    result.law_holds = result.stop == Stop::finished && failures_.empty();
     return result;
   }
 
@@ -479,6 +505,7 @@ class Session {
   Population candidates_ = {};
   std::vector<Failure> failures_ = {};
   std::vector<std::uint64_t> cancelled_ = {};
+  std::size_t running_ = 0;  // lanes
   std::size_t survivors_ = 0;
   bool needs_tokens_ = false;
   Stop stop_ = Stop::finished;

@@ -2,8 +2,10 @@
 
 #include <cmath>
 #include <cstddef>
+#include <span>
 #include <vector>
 
+#include "tilt/core/log_math.hpp"
 #include "tilt/core/population.hpp"
 
 namespace tilt {
@@ -35,6 +37,30 @@ struct Eligible {
 /// also than one of reward -infinity, and as good as another unscored one.
 [[nodiscard]] inline bool better_reward(double a, double b) {
   return a > b || (std::isnan(b) && !std::isnan(a));
+}
+
+/// log(w) + (r - max r)/scale of each candidate, nats: the weights of a population that is tilted by its
+/// rewards, up to a common factor. -infinity minus -infinity counts as 0; an unscored candidate (NaN)
+/// gets -infinity where another one is scored, log(w) where none is.
+/// @param scale  > 0, in units of reward
+[[nodiscard]] inline std::vector<double> tilted_log_weights(std::span<const Eligible> candidates,
+                                                            double scale) {
+  double largest = unset;
+  for (const Eligible& e : candidates) {
+    if (better_reward(e.candidate->reward, largest)) largest = e.candidate->reward;
+  }
+  std::vector<double> log_weights;
+  log_weights.reserve(candidates.size());
+  for (const Eligible& e : candidates) {
+    double exponent = 0;
+    if (!std::isnan(largest)) {
+      exponent = std::isnan(e.candidate->reward)
+                     ? -infinity
+                     : reward_difference(e.candidate->reward, largest) / scale;
+    }
+    log_weights.push_back(std::log(e.weight) + exponent);
+  }
+  return log_weights;
 }
 
 }  // namespace tilt

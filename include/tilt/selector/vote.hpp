@@ -1,0 +1,96 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <numeric>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "tilt/core/log_math.hpp"
+#include "tilt/selector/concept.hpp"
+#include "tilt/selector/eligible.hpp"
+#include "tilt/selector/extract.hpp"
+
+namespace tilt {
+
+/// The answers of a population, those of equal answers together. The common part of the votes.
+///
+/// Who votes: the eligible candidates (positive weight, or all if there is none) in which an answer is
+/// found. The others are dropped; they do not share in the total.
+class Ballots {
+ public:
+  template <AnswerExtractor E>
+  Ballots(const Population& population, const E& extract) {
+    for (const Eligible& candidate : eligible(population)) {
+      std::optional<std::string> answer = extract_answer(extract, candidate.candidate->response);
+      if (!answer) continue;
+      voters_.push_back(candidate);
+      answers_.push_back(std::move(*answer));
+    }
+  }
+
+  [[nodiscard]] std::span<const Eligible> voters() const noexcept { return voters_; }
+
+  /// The answer with the largest sum of exp(log_weights), its share of the whole sum, and the index of
+  /// its highest reward. Ties go to the answer that was given first, and to its earliest member.
+  /// @param log_weights  nats, one per voter; at least one is finite
+  [[nodiscard]] Decision decide(std::span<const double> log_weights) const {
+    if (voters_.empty()) return {.share = 0};
+    struct Class {
+      std::size_t best;
+      double total = 0;
+    };
+    std::vector<Class> classes;  // in the order of their first members
+    std::vector<std::size_t> class_of(voters_.size());
+    std::unordered_map<std::string_view, std::size_t> numbers;
+    for (std::size_t i = 0; i < voters_.size(); ++i) {
+      const auto [place, is_new] = numbers.try_emplace(answers_[i], classes.size());
+      if (is_new) classes.push_back({i});
+      class_of[i] = place->second;
+      std::size_t& best = classes[place->second].best;
+      if (better_reward(reward(i), reward(best))) best = i;
+    }
+    // Summed from the largest weight down, so that classes with the same weights in another order get
+    // the same total and tie exactly.
+    std::vector<std::size_t> order(voters_.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return log_weights[a] > log_weights[b]; });
+    double all = 0;
+    for (const std::size_t i : order) {
+      const double weight = std::exp(log_weights[i] - log_weights[order.front()]);
+      classes[class_of[i]].total += weight;
+      all += weight;
+    }
+    const Class* winner = &classes.front();
+    for (const Class& c : classes) {
+      if (c.total > winner->total) winner = &c;
+    }
+    return {.index = voters_[winner->best].index,
+            .answer = answers_[winner->best],
+            .share = winner->total / all};
+  }
+
+ private:
+  [[nodiscard]] double reward(std::size_t i) const { return voters_[i].candidate->reward; }
+
+  std::vector<Eligible> voters_ = {};
+  std::vector<std::string> answers_ = {};
+};
+
+/// A decision over whole responses has their text as its answer.
+template <AnswerExtractor E>
+[[nodiscard]] Decision with_text([[maybe_unused]] const Population& population, Decision decision) {
+  if constexpr (std::same_as<E, WholeResponse>) {
+    if (decision.index != npos) decision.answer = population[decision.index].response.text;
+  }
+  return decision;
+}
+
+}  // namespace tilt

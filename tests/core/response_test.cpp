@@ -22,7 +22,7 @@ Response abcde() {
 
 }  // namespace
 
-TEST_CASE("size counts tokens; empty means neither tokens nor text") {
+TEST_CASE("size counts tokens, empty means neither tokens nor text") {
   CHECK(Response{}.empty());
   CHECK(Response{}.size() == 0);
   CHECK(abcde().size() == 3);

@@ -75,7 +75,7 @@ static_assert(!HasStaticPartial<Asked> && !HasStaticPartial<archetype::RewardMod
 
 }  // namespace
 
-TEST_CASE("scores_prefixes takes a reward's own word; true is assumed") {
+TEST_CASE("scores_prefixes takes a reward's own word, true is assumed") {
   CHECK(scores_prefixes(archetype::RewardModel(0)));
   CHECK(scores_prefixes(no_reward));
   CHECK(scores_prefixes(SaysYes(0)));

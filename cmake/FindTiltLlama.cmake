@@ -7,8 +7,6 @@ libraries may carry a version in their names: libllama.so or libllama.v0.5.0.so.
 libraries must be of one build of llama.cpp: the layouts of its structures change between releases.
 
 Defines TiltLlama_FOUND, TiltLlama_INCLUDE_DIR, TiltLlama_LIBRARY and the target TiltLlama::llama.
-Where the processor back ends are plug-ins beside the library, the target carries the compile
-definition TILT_LLAMA_BACKEND_DIR with their folder.
 ]]
 
 set(tilt_llama_roots ${TILT_LLAMA_DIR} $ENV{TILT_LLAMA_DIR})
@@ -58,12 +56,5 @@ if(TiltLlama_FOUND AND NOT TARGET TiltLlama::llama)
     TiltLlama::llama
     PROPERTIES IMPORTED_LOCATION ${TiltLlama_LIBRARY}
                INTERFACE_INCLUDE_DIRECTORIES ${TiltLlama_INCLUDE_DIR}
-               INTERFACE_LINK_LIBRARIES TiltLlama::ggml)
-  cmake_path(GET TiltLlama_LIBRARY PARENT_PATH tilt_llama_folder)
-  file(GLOB tilt_llama_plugins ${tilt_llama_folder}/libggml-cpu*.so)
-  if(tilt_llama_plugins)
-    set_target_properties(
-      TiltLlama::llama PROPERTIES INTERFACE_COMPILE_DEFINITIONS
-                                  "TILT_LLAMA_BACKEND_DIR=\"${tilt_llama_folder}\"")
-  endif()
+               INTERFACE_LINK_LIBRARIES "TiltLlama::ggml;${CMAKE_DL_LIBS}")
 endif()

@@ -1,0 +1,823 @@
+#include "tilt/runtime/session.hpp"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/runs.hpp"
+#include "tilt/selector/highest_reward.hpp"
+#include "tilt/selector/last_state.hpp"
+
+using namespace tilt;
+using runs::contains;
+using runs::response_of;
+using runs::thrown_by;
+
+namespace {
+
+// What a policy and a reward answer to one piece of work.
+using Answer = std::variant<Response, double>;
+
+template <class P, class R>
+Answer answer_to(const Work& work, P& policy, R& reward) {
+  if (work.generation != nullptr) {
+    Response out;
+    policy.generate(std::span(work.generation, 1), std::span(&out, 1));
+    return out;
+  }
+  double out = unset;
+  reward.score(std::span(work.scoring, 1), std::span(&out, 1));
+  return out;
+}
+
+template <class S>
+void supply(Session<S>& session, std::uint64_t id, const Answer& answer) {
+  std::visit([&](const auto& value) { session.supply(id, value); }, answer);
+}
+
+// Runs a session to its end in the order in which work is listed.
+template <class S, class P, class R>
+void run_in_order(Session<S>& session, P& policy, R& reward) {
+  while (!session.finished()) {
+    for (const Work& work : session.pending()) {
+      supply(session, work.id, answer_to(work, policy, reward));
+    }
+  }
+}
+
+// Runs a session to its end in an order drawn at random: a part of what is pending at a time, some of
+// it twice, and now and then an answer that was given long before.
+template <class S, class P, class R>
+void run_shuffled(Session<S>& session, P& policy, R& reward, std::uint64_t order) {
+  Random random(order);
+  std::vector<std::pair<std::uint64_t, Answer>> given;
+  while (!session.finished()) {
+    std::vector<Work> pending = session.pending();
+    REQUIRE_FALSE(pending.empty());
+    for (std::size_t i = pending.size() - 1; i > 0; --i) {
+      std::swap(pending[i], pending[random.below(i + 1)]);
+    }
+    pending.resize(1 + random.below(pending.size()));
+    for (const Work& work : pending) {
+      const Answer answer = answer_to(work, policy, reward);
+      supply(session, work.id, answer);
+      if (random.below(3) == 0) supply(session, work.id, answer);
+      given.emplace_back(work.id, answer);
+      const auto& earlier = given[random.below(given.size())];
+      supply(session, earlier.first, earlier.second);
+    }
+  }
+  for (const auto& [id, answer] : given) supply(session, id, answer);
+}
+
+// Asks for `width` draws in each of `rounds` rounds and writes down what it is told.
+struct Recorder {
+  struct Told {
+    std::vector<DrawStatus> statuses = {};
+    bool closing = false;
+    std::size_t lane = 0, index = 0;
+  };
+  using Log = std::vector<Told>;
+  struct State {
+    Prompt prompt = {};
+    std::size_t asked = 0;
+  };
+
+  std::size_t rounds = 1, width = 1, chains = 1;
+  std::size_t max_tokens = 4;
+  std::shared_ptr<Log> log = std::make_shared<Log>();
+
+  [[nodiscard]] std::size_t lanes() const { return chains; }
+  [[nodiscard]] State start(const Prompt& prompt) const { return {.prompt = prompt}; }
+  void ask(State& state, Round& round) const {
+    if (state.asked == rounds) return;
+    ++state.asked;
+    for (std::size_t i = 0; i < width; ++i) {
+      round.sample({.prompt = state.prompt, .max_tokens = max_tokens});
+    }
+  }
+  void tell(State&, Round& round) const {
+    Told told{.closing = round.closing(), .lane = round.lane(), .index = round.index()};
+    for (std::size_t i = 0; i < round.draws().size(); ++i) {
+      told.statuses.push_back(round.draws()[i].status);
+      if (round.draws()[i].status == DrawStatus::done) round.emit(round.take(i));
+    }
+    log->push_back(told);
+  }
+};
+
+constexpr DrawStatus done = DrawStatus::done, skipped = DrawStatus::skipped,
+                     failed = DrawStatus::failed;
+using Statuses = std::vector<DrawStatus>;
+
+std::vector<std::uint64_t> ids_of(const std::vector<Work>& pending) {
+  std::vector<std::uint64_t> ids;
+  for (const Work& work : pending) ids.push_back(work.id);
+  return ids;
+}
+
+}  // namespace
+
+TEST_CASE("a session says what it needs until it is finished") {
+  Session session(Recorder{.rounds = 2, .width = 2}, "a prompt", {.seed = 5});
+  CHECK_FALSE(session.finished());
+  CHECK(session.prompt() == Prompt("a prompt"));
+
+  std::vector<Work> pending = session.pending();
+  REQUIRE(pending.size() == 2);
+  for (const Work& work : pending) {
+    REQUIRE(work.generation != nullptr);
+    CHECK(work.scoring == nullptr);
+    CHECK(work.generation->prompt == Prompt("a prompt"));
+    CHECK(work.generation->max_tokens == 4);
+  }
+  CHECK(pending[0].generation->seed != pending[1].generation->seed);
+  CHECK(pending[0].generation->affinity == pending[1].generation->affinity);
+
+  session.supply(pending[0].id, response_of({1}));
+  pending = session.pending();
+  REQUIRE(pending.size() == 2);
+  CHECK(pending[0].generation != nullptr);  // generations stand first
+  REQUIRE(pending[1].scoring != nullptr);
+  CHECK(*pending[1].scoring->prompt == Prompt("a prompt"));
+  CHECK(pending[1].scoring->response->tokens == std::vector<Token>{1});
+
+  session.supply(pending[1].id, 0.5);
+  session.supply(pending[0].id, response_of({2}));
+  CHECK(session.candidates().empty());
+  pending = session.pending();
+  REQUIRE(pending.size() == 1);
+  session.supply(pending[0].id, 0.75);
+  REQUIRE(session.candidates().size() == 2);
+  CHECK(session.candidates()[0].reward == 0.5);
+  CHECK(session.candidates()[1].reward == 0.75);
+
+  for (const Work& work : session.pending()) session.supply(work.id, response_of({3}));
+  for (const Work& work : session.pending()) session.supply(work.id, 1.0);
+  CHECK(session.finished());
+  CHECK(session.pending().empty());
+  CHECK(session.cancelled().empty());
+  const Result result = session.result(HighestReward{});
+  CHECK(result.answer.response.tokens == std::vector<Token>{3});
+  CHECK(result.stop == Stop::finished);
+  CHECK(result.law_holds);
+  CHECK(result.spent.policy_calls == 4);
+  CHECK(result.spent.reward_calls == 4);
+  CHECK(result.spent.generated_tokens == 4);
+  CHECK(result.spent.rounds == 2);
+}
+
+TEST_CASE("what is pending is listed again, under the same ids and at the same places") {
+  Session session(Recorder{.rounds = 1, .width = 3}, "p");
+  const std::vector<Work> first = session.pending();
+  session.supply(first[1].id, response_of({1}));
+  const std::vector<Work> second = session.pending();
+  REQUIRE(second.size() == 3);
+  CHECK(second[0].id == first[0].id);
+  CHECK(second[0].generation == first[0].generation);
+  CHECK(second[1].id == first[2].id);
+  CHECK(second[1].generation == first[2].generation);
+
+  std::vector<Work> appended = first;
+  session.pending(appended);
+  CHECK(appended.size() == 6);
+}
+
+TEST_CASE("no id is used twice in a session") {
+  Session session(Recorder{.rounds = 3, .width = 4, .chains = 3}, "p");
+  std::set<std::uint64_t> seen;
+  std::size_t listed = 0;
+  while (!session.finished()) {
+    for (const Work& work : session.pending()) {
+      seen.insert(work.id);
+      ++listed;
+      supply(session, work.id,
+             work.generation ? Answer(response_of({1})) : Answer(1.0));
+    }
+  }
+  CHECK(listed == 2 * 3 * 4 * 3);
+  CHECK(seen.size() == listed);
+}
+
+TEST_CASE("results do not depend on the order of completion, on duplicates or late answers") {
+  const Budget unlimited;
+  const Budget tight = {.tokens = 31, .policy_calls = 14, .reward_calls = 13};
+  runs::for_each_sampler([&](const std::string& name, const auto& sampler) {
+    INFO(name);
+    auto policy = toy::policy();
+    auto reward = toy::reward();
+    for (const Budget& budget : {unlimited, tight}) {
+      const RunOptions options = {.seed = 3, .stream = 8, .budget = budget};
+      Session in_order(sampler, "p", options);
+      run_in_order(in_order, policy, reward);
+      const std::string wanted = runs::text_of(in_order.result(runs::Heaviest{}));
+      for (std::uint64_t order = 0; order < 20; ++order) {
+        Session shuffled(sampler, "p", options);
+        run_shuffled(shuffled, policy, reward, order);
+        REQUIRE(runs::text_of(shuffled.result(runs::Heaviest{})) == wanted);
+      }
+    }
+  });
+}
+
+TEST_CASE("seed and stream change the result") {
+  auto policy = toy::policy();
+  auto reward = toy::reward();
+  std::set<std::string> results;
+  for (const std::uint64_t seed : {1u, 2u}) {
+    for (const std::uint64_t stream : {1u, 2u}) {
+      Session session(BestOfN{{.n = 12, .max_tokens = 4}}, "p", {.seed = seed, .stream = stream});
+      run_in_order(session, policy, reward);
+      results.insert(runs::text_of(session.result(runs::Heaviest{})));
+    }
+  }
+  CHECK(results.size() == 4);
+}
+
+TEST_CASE("lanes wait for nothing of each other") {
+  Session session(Recorder{.rounds = 3, .width = 1, .chains = 2}, "p");
+  const std::vector<Work> first = session.pending();
+  REQUIRE(first.size() == 2);
+  CHECK(first[0].generation->affinity != first[1].generation->affinity);
+  CHECK(first[0].generation->seed != first[1].generation->seed);
+  // Lane 0 runs to its end while the first draw of lane 1 is still out.
+  for (int step = 0; step < 6; ++step) {
+    for (const Work& work : session.pending()) {
+      if (work.id == first[1].id) continue;
+      supply(session, work.id, work.generation ? Answer(response_of({step})) : Answer(1.0));
+    }
+  }
+  CHECK(ids_of(session.pending()) == std::vector<std::uint64_t>{first[1].id});
+  CHECK(session.candidates().lane(0).size() == 3);
+  CHECK(session.candidates().lane(1).empty());
+  CHECK(session.spent().rounds == 3);
+  CHECK_FALSE(session.finished());
+}
+
+TEST_CASE("candidates stand by lane and emission, with ids that say so") {
+  Session session(Recorder{.rounds = 2, .width = 2, .chains = 3}, "p");
+  // The last lane first.
+  while (!session.finished()) {
+    const std::vector<Work> pending = session.pending();
+    for (auto work = pending.rbegin(); work != pending.rend(); ++work) {
+      supply(session, work->id, work->generation ? Answer(response_of({1})) : Answer(1.0));
+    }
+  }
+  const Population& candidates = session.candidates();
+  REQUIRE(candidates.size() == 12);
+  for (std::size_t i = 0; i < 12; ++i) {
+    CHECK(candidates[i].lane == i / 4);
+    CHECK(candidates[i].id == ((std::uint64_t{i / 4} << 32) | i % 4));
+    CHECK(candidates[i].parent == npos);
+  }
+}
+
+TEST_CASE("the parent of a chain's state is the state it was proposed from") {
+  auto policy = toy::policy();
+  auto reward = toy::reward();
+  Session session(QAlign{{.beta = 0.7, .steps = 30, .chains = 2, .max_tokens = 4}}, "p");
+  run_in_order(session, policy, reward);
+  for (std::size_t lane = 0; lane < 2; ++lane) {
+    const auto states = session.candidates().lane(lane);
+    REQUIRE(states.size() > 2);
+    CHECK(states[0].parent == npos);
+    for (std::size_t i = 1; i < states.size(); ++i) CHECK(states[i].parent == states[i - 1].id);
+  }
+}
+
+TEST_CASE("settled prefixes only grow, and the answer begins with them") {
+  auto policy = toy::policy();
+  auto reward = toy::reward();
+  const Cards sampler{{.beta = 0.7,
+                       .reward_goal = 1.5,
+                       .max_tokens = 4,
+                       .segment = {.entropy = infinity, .min_tokens = 1, .max_tokens = 1}}};
+  bool grew = false;
+  for (std::uint64_t seed = 0; seed < 5; ++seed) {
+    Session session(sampler, "p", {.seed = seed});
+    std::vector<std::vector<Token>> prefixes;
+    CHECK(session.settled().empty());
+    while (!session.finished()) {
+      for (const Work& work : session.pending()) {
+        supply(session, work.id, answer_to(work, policy, reward));
+      }
+      prefixes.emplace_back(session.settled().begin(), session.settled().end());
+    }
+    const std::vector<Token> answer = session.result(LastState{}).answer.response.tokens;
+    CHECK(prefixes.back() == answer);
+    for (const std::vector<Token>& prefix : prefixes) {
+      REQUIRE(prefix.size() <= answer.size());
+      CHECK(std::equal(prefix.begin(), prefix.end(), answer.begin()));
+      grew = grew || (!prefix.empty() && prefix.size() < answer.size());
+    }
+  }
+  CHECK(grew);
+}
+
+TEST_CASE("a second answer to the same id is ignored and costs nothing") {
+  Session session(Recorder{.rounds = 1, .width = 2}, "p");
+  const std::vector<Work> pending = session.pending();
+  session.supply(pending[0].id, response_of({1, 2}));
+  session.supply(pending[0].id, response_of({7, 7, 7}));
+  session.fail(pending[0].id, std::make_exception_ptr(std::runtime_error("too late")));
+  CHECK(session.spent().policy_calls == 1);
+  CHECK(session.spent().generated_tokens == 2);
+  const std::vector<Work> scorings = session.pending();
+  REQUIRE(scorings.size() == 2);
+  CHECK(scorings[1].scoring->response->tokens == std::vector<Token>{1, 2});
+  session.supply(scorings[1].id, 1.0);
+  session.supply(scorings[1].id, 9.0);
+  CHECK(session.spent().reward_calls == 1);
+  session.supply(pending[1].id, response_of({3}));
+  session.supply(session.pending()[0].id, 2.0);
+  REQUIRE(session.finished());
+  session.supply(scorings[1].id, 9.0);
+  session.supply(pending[1].id, response_of({4}));
+  CHECK(session.candidates()[0].reward == 1.0);
+  CHECK(session.spent().policy_calls == 2);
+  CHECK(session.result(runs::Heaviest{}).failures.empty());
+}
+
+TEST_CASE("an id that was never given out, or an answer of the other kind, is an error") {
+  Session session(Recorder{.rounds = 1, .width = 1}, "p");
+  const std::uint64_t id = session.pending()[0].id;
+  CHECK_THROWS_AS(session.supply(id + 2, response_of({1})), Error);
+  CHECK_THROWS_AS(session.supply(std::uint64_t{1} << 50, response_of({1})), Error);
+  CHECK_THROWS_AS(session.fail(std::uint64_t{1} << 30, nullptr), Error);
+  CHECK_THROWS_AS(session.lend(id + 2), Error);
+  CHECK(contains(thrown_by<Error>([&] { session.supply(id, 1.0); }), "supply a response"));
+  session.supply(id, response_of({1}));
+  const std::uint64_t scoring = session.pending()[0].id;
+  CHECK(contains(thrown_by<Error>([&] { session.supply(scoring, response_of({1})); }),
+                 "supply a reward"));
+  session.supply(scoring, 1.0);
+  CHECK(session.finished());
+}
+
+TEST_CASE("a generation can be lent out and brought back") {
+  Session session(Recorder{.rounds = 1, .width = 1}, "a prompt");
+  const Work work = session.pending()[0];
+  Generation mine = std::move(session.lend(work.id));
+  CHECK(mine.prompt == Prompt("a prompt"));
+  session.lend(work.id) = std::move(mine);
+  CHECK(work.generation->prompt == Prompt("a prompt"));
+  session.supply(work.id, response_of({1}));
+  CHECK_THROWS_AS(session.lend(work.id), Error);
+}
+
+TEST_CASE("a session can be moved and copied while work is out") {
+  auto policy = toy::policy();
+  auto reward = toy::reward();
+  const QAlign sampler{{.beta = 0.7, .steps = 8, .chains = 2, .max_tokens = 4}};
+  Session reference(sampler, "p", {.seed = 4});
+  run_in_order(reference, policy, reward);
+  const std::string wanted = runs::text_of(reference.result(LastState{}));
+
+  std::vector<Session<QAlign>> sessions;
+  sessions.emplace_back(sampler, "p", RunOptions{.seed = 4});
+  const std::vector<Work> out = sessions[0].pending();
+  for (int i = 0; i < 3; ++i) {  // the vector grows and moves the first session
+    sessions.emplace_back(sampler, "q", RunOptions{.seed = 5});
+  }
+  for (const Work& work : out) supply(sessions[0], work.id, answer_to(work, policy, reward));
+
+  std::optional<Session<QAlign>> copy(sessions[0]);
+  run_in_order(sessions[0], policy, reward);
+  CHECK(runs::text_of(sessions[0].result(LastState{})) == wanted);
+  sessions.clear();
+  run_in_order(*copy, policy, reward);
+  CHECK(runs::text_of(copy->result(LastState{})) == wanted);
+  CHECK(runs::text_of(std::move(*copy).result(LastState{})) == wanted);
+}
+
+TEST_CASE("an unfinished session has a result: what there is so far") {
+  Session session(Recorder{.rounds = 2, .width = 1}, "p");
+  const Result nothing = session.result(HighestReward{});
+  CHECK(nothing.candidates.empty());
+  CHECK(nothing.decision.index == npos);
+  CHECK(nothing.answer.response.empty());
+  CHECK(nothing.stop == Stop::cancelled);
+  CHECK_FALSE(nothing.law_holds);
+
+  session.supply(session.pending()[0].id, response_of({1}));
+  session.supply(session.pending()[0].id, 1.0);
+  const Result one = session.result(HighestReward{});
+  CHECK(one.candidates.size() == 1);
+  CHECK(one.answer.response.tokens == std::vector<Token>{1});
+  CHECK(one.stop == Stop::cancelled);
+  CHECK_FALSE(one.law_holds);
+  CHECK_FALSE(session.finished());
+  CHECK(session.pending().size() == 1);  // it can still go on
+}
+
+TEST_CASE("a stop request drops what is out, and each dropped id is told once") {
+  std::stop_source source;
+  const Recorder sampler{.rounds = 3, .width = 3};
+  Session session(sampler, "p", {.stop = source.get_token()});
+  const std::vector<Work> first = session.pending();
+  session.supply(first[0].id, response_of({1}));
+  const std::uint64_t scoring = session.pending().back().id;
+  session.supply(scoring, 1.0);
+  session.supply(first[1].id, response_of({2}));  // its scoring was not handed out
+  source.request_stop();
+  CHECK_FALSE(session.finished());  // nobody has looked yet
+  CHECK(session.cancelled() == std::vector<std::uint64_t>{first[2].id});
+  CHECK(session.finished());
+  CHECK(session.cancelled().empty());
+  CHECK(session.pending().empty());
+
+  REQUIRE(sampler.log->size() == 1);
+  CHECK(sampler.log->front().closing);
+  CHECK(sampler.log->front().statuses == Statuses{done, skipped, skipped});
+
+  // A late answer has been paid for, but changes nothing else.
+  session.supply(first[2].id, response_of({3, 4, 5}));
+  session.supply(first[2].id, response_of({3, 4, 5}));
+  CHECK(session.spent().policy_calls == 3);
+  CHECK(session.spent().generated_tokens == 5);
+  const Result result = session.result(HighestReward{});
+  CHECK(result.candidates.size() == 1);
+  CHECK(result.stop == Stop::cancelled);
+  CHECK_FALSE(result.law_holds);
+}
+
+TEST_CASE("a stop requested before the run lets no work in") {
+  std::stop_source source;
+  source.request_stop();
+  const Recorder sampler{.rounds = 3, .width = 3, .chains = 2};
+  Session session(sampler, "p", {.stop = source.get_token()});
+  CHECK(session.finished());
+  CHECK(session.pending().empty());
+  CHECK(session.cancelled().empty());
+  CHECK(session.result(HighestReward{}).stop == Stop::cancelled);
+  REQUIRE(sampler.log->size() == 2);
+  CHECK(sampler.log->front().statuses == Statuses{skipped, skipped, skipped});
+}
+
+TEST_CASE("what has arrived when the time is up still counts") {
+  std::stop_source source;
+  const Recorder sampler{.rounds = 1, .width = 2};
+  Session session(sampler, "p", {.stop = source.get_token()});
+  for (const Work& work : session.pending()) session.supply(work.id, response_of({1}));
+  const std::vector<Work> scorings = session.pending();
+  source.request_stop();  // while the rewards are computed
+  session.supply(scorings[0].id, 1.0);
+  session.supply(scorings[1].id, 2.0);
+  CHECK(session.finished());
+  const Result result = session.result(HighestReward{});
+  CHECK(result.candidates.size() == 2);
+  CHECK(result.stop == Stop::finished);  // nothing was left to be stopped
+  CHECK(result.law_holds);
+}
+
+TEST_CASE("the last tell of a run that is ended comes once, and nothing is asked after it") {
+  const Recorder sampler{.rounds = 5, .width = 2, .chains = 2};
+  Session session(sampler, "p", {.budget = {.policy_calls = 6}});
+  while (!session.finished()) {
+    for (const Work& work : session.pending()) {
+      supply(session, work.id, work.generation ? Answer(response_of({1})) : Answer(1.0));
+    }
+  }
+  std::map<std::size_t, std::vector<Recorder::Told>> by_lane;
+  for (const Recorder::Told& told : *sampler.log) by_lane[told.lane].push_back(told);
+  for (const std::size_t lane : {0u, 1u}) {
+    REQUIRE(by_lane[lane].size() == 2);  // three calls each: a whole round and half of one
+    CHECK_FALSE(by_lane[lane][0].closing);
+    CHECK(by_lane[lane][0].statuses == Statuses{done, done});
+    CHECK(by_lane[lane][1].closing);
+    CHECK(by_lane[lane][1].statuses == Statuses{done, skipped});
+    CHECK(by_lane[lane][1].index == 1);
+  }
+}
+
+TEST_CASE("a failed draw under OnFailure::fail: what was drawn is scored, the rest is dropped") {
+  const Recorder sampler{.rounds = 3, .width = 4};
+  Session session(sampler, "p");
+  const std::vector<Work> first = session.pending();
+  session.supply(first[0].id, response_of({1}));
+  session.supply(first[1].id, response_of({2}));
+  session.fail(first[2].id, std::make_exception_ptr(std::runtime_error("out of memory")));
+  CHECK(session.cancelled() == std::vector<std::uint64_t>{first[3].id});
+  CHECK_FALSE(session.finished());
+  const std::vector<Work> scorings = session.pending();
+  REQUIRE(scorings.size() == 2);
+  for (const Work& work : scorings) session.supply(work.id, 1.0);
+  CHECK(session.finished());
+  REQUIRE(sampler.log->size() == 1);
+  CHECK(sampler.log->front().closing);
+  CHECK(sampler.log->front().statuses == Statuses{done, done, failed, skipped});
+  const Result result = session.result(HighestReward{});
+  CHECK(result.stop == Stop::failed);
+  CHECK_FALSE(result.law_holds);
+  CHECK(result.candidates.size() == 2);
+  REQUIRE(result.failures.size() == 1);
+  CHECK(result.failures[0].what ==
+        "the policy failed on the prompt \"p\" (lane 0, round 0, draw 2): out of memory");
+  CHECK(result.failures[0].index == 2);
+  CHECK(result.failures[0].part == FailedPart::policy);
+  CHECK_THROWS_AS(std::rethrow_exception(result.failures[0].cause), std::runtime_error);
+}
+
+TEST_CASE("a failing lane ends the others after what they have drawn") {
+  const Recorder sampler{.rounds = 3, .width = 1, .chains = 3};
+  Session session(sampler, "p");
+  const std::vector<Work> first = session.pending();
+  session.supply(first[1].id, response_of({1}));
+  session.fail(first[0].id, nullptr);
+  CHECK(session.cancelled() == std::vector<std::uint64_t>{first[2].id});
+  const std::vector<Work> left = session.pending();
+  REQUIRE(left.size() == 1);
+  session.supply(left[0].id, 4.0);
+  CHECK(session.finished());
+  const Result result = session.result(HighestReward{});
+  CHECK(result.stop == Stop::failed);
+  CHECK(result.candidates.size() == 1);
+  CHECK(result.answer.lane == 1);
+}
+
+TEST_CASE("OnFailure::survive goes on without the failed draws and lists them in order") {
+  const Recorder sampler{.rounds = 2, .width = 3};
+  Session session(sampler, "p", {.on_failure = OnFailure::survive});
+  std::vector<Work> pending = session.pending();
+  session.fail(pending[2].id, std::make_exception_ptr(std::runtime_error("second")));
+  session.fail(pending[0].id, std::make_exception_ptr(std::runtime_error("first")));
+  session.supply(pending[1].id, response_of({1}));
+  session.supply(session.pending()[0].id, 1.0);
+  for (const Work& work : session.pending()) session.supply(work.id, response_of({2}));
+  for (const Work& work : session.pending()) session.supply(work.id, 2.0);
+  CHECK(session.finished());
+  const Result result = session.result(HighestReward{});
+  CHECK(result.stop == Stop::finished);
+  CHECK_FALSE(result.law_holds);  // draws are missing
+  CHECK(result.candidates.size() == 4);
+  REQUIRE(result.failures.size() == 2);
+  CHECK(result.failures[0].index == 0);
+  CHECK(result.failures[1].index == 2);
+  CHECK(sampler.log->front().statuses == Statuses{failed, done, failed});
+  CHECK(result.spent.policy_calls == 6);  // failed calls were paid for
+}
+
+TEST_CASE("OnFailure::survive fails in the end with fewer than min_survivors") {
+  const auto run = [](std::size_t failures, std::size_t min_survivors) {
+    Session session(Recorder{.rounds = 1, .width = 4}, "p",
+                    {.on_failure = OnFailure::survive, .min_survivors = min_survivors});
+    const std::vector<Work> pending = session.pending();
+    for (std::size_t i = 0; i < 4; ++i) {
+      if (i < failures) {
+        session.fail(pending[i].id, std::make_exception_ptr(std::runtime_error("cause")));
+      } else {
+        session.supply(pending[i].id, response_of({1}));
+      }
+    }
+    for (const Work& work : session.pending()) session.supply(work.id, 1.0);
+    return session.result(runs::Heaviest{});
+  };
+  CHECK(run(0, 4).stop == Stop::finished);
+  CHECK(run(0, 5).stop == Stop::finished);  // the method was done, and nothing failed
+  CHECK(run(2, 2).stop == Stop::finished);
+  CHECK(run(3, 2).stop == Stop::failed);
+  CHECK(run(4, 1).stop == Stop::failed);
+  CHECK(run(4, 1).failures.size() == 4);
+}
+
+TEST_CASE("a scoring without a draw is no survivor") {
+  Session session(Cards{{.reward_goal = 1, .max_rejections = 2, .max_tokens = 4,
+                         .segment = {.entropy = infinity, .min_tokens = 1, .max_tokens = 2}}},
+                  "p", {.on_failure = OnFailure::survive});
+  while (!session.finished()) {
+    for (const Work& work : session.pending()) {
+      if (work.scoring != nullptr) {
+        session.supply(work.id, 0.0);
+      } else {
+        session.fail(work.id, std::make_exception_ptr(std::runtime_error("no segment")));
+      }
+    }
+  }
+  const Result result = session.result(LastState{});
+  CHECK(result.stop == Stop::failed);
+  CHECK(result.failures.size() == 3);
+}
+
+TEST_CASE("a run in which nothing survives to become a candidate has failed") {
+  // Draws first and scores in the next round, as a method would that edits responses in between.
+  struct TwoStep {
+    struct State {
+      Prompt prompt = {};
+      Response drawn = {};
+      std::size_t round = 0;
+    };
+    State start(const Prompt& prompt) const { return {.prompt = prompt}; }
+    void ask(State& state, Round& round) const {
+      if (state.round == 0) round.generate({.prompt = state.prompt, .max_tokens = 4});
+      if (state.round == 1) round.score(state.prompt, state.drawn);
+    }
+    void tell(State& state, Round& round) const {
+      if (round.draws()[0].status == DrawStatus::done) {
+        Candidate candidate = round.take(0);
+        if (state.round == 0) {
+          state.drawn = candidate.response;
+        } else {
+          round.emit(std::move(candidate));
+        }
+      }
+      ++state.round;
+    }
+  };
+  Session session(TwoStep{}, "p", {.on_failure = OnFailure::survive});
+  session.supply(session.pending()[0].id, response_of({1}));
+  session.fail(session.pending()[0].id, std::make_exception_ptr(std::runtime_error("no score")));
+  CHECK(session.finished());
+  CHECK(session.result(HighestReward{}).stop == Stop::failed);
+}
+
+TEST_CASE("a malformed continuation fails its draw and names what is wrong") {
+  struct Case {
+    Response response;
+    std::string wrong;
+  };
+  const Response good = response_of({1, 2});
+  Response cut_text = good;
+  cut_text.ends = {1, 9};
+  Response descending = good;
+  descending.ends = {3, 1};
+  Response few_ends = good;
+  few_ends.ends = {3};
+  Response few_log_probs = good;
+  few_log_probs.log_probs = {-1};
+  Response many_raw = good;
+  many_raw.raw_log_probs = {-1, -1, -1};
+  Response error = good;
+  error.finish = Finish::error;
+  const std::vector<Case> cases = {
+      {response_of({1, 2, 3, 4, 5}), "5 tokens where at most 4"},
+      {cut_text, "ends do not divide the text"},
+      {descending, "ends do not divide the text"},
+      {few_ends, "ends do not divide the text"},
+      {few_log_probs, "1 log-probs for 2 tokens"},
+      {many_raw, "3 log-probs for 2 tokens"},
+      {error, "finish = error"},
+  };
+  for (const Case& c : cases) {
+    Session session(Recorder{.rounds = 1, .width = 1}, "p");
+    session.supply(session.pending()[0].id, c.response);
+    CHECK(session.finished());
+    const Result result = session.result(HighestReward{});
+    CHECK(result.stop == Stop::failed);
+    REQUIRE(result.failures.size() == 1);
+    CHECK(contains(result.failures[0].what, c.wrong));
+    CHECK_THROWS_AS(std::rethrow_exception(result.failures[0].cause), PolicyError);
+    CHECK(result.spent.policy_calls == 1);  // it was paid for
+    CHECK(result.candidates.empty());
+  }
+  Session session(Recorder{.rounds = 1, .width = 1}, "p");
+  session.supply(session.pending()[0].id, good);
+  CHECK(session.pending().size() == 1);
+}
+
+TEST_CASE("a segment is held to the segment's length, not only to the cap") {
+  struct OneSegment {
+    struct State {
+      Prompt prompt = {};
+      bool asked = false;
+    };
+    State start(const Prompt& prompt) const { return {.prompt = prompt}; }
+    void ask(State& state, Round& round) const {
+      if (state.asked) return;
+      state.asked = true;
+      round.generate({.prompt = state.prompt,
+                      .max_tokens = 9,
+                      .until = SegmentRule{.entropy = 1, .min_tokens = 1, .max_tokens = 2}});
+    }
+    void tell(State&, Round& round) const {
+      if (round.draws()[0].status == DrawStatus::done) round.emit(round.take(0));
+    }
+  };
+  Session too_long(OneSegment{}, "p");
+  too_long.supply(too_long.pending()[0].id, response_of({1, 2, 3}, Finish::segment));
+  CHECK(too_long.result(runs::Heaviest{}).stop == Stop::failed);
+
+  // A segment that ended by entropy took one look at a token that was not emitted.
+  Session by_entropy(OneSegment{}, "p");
+  by_entropy.supply(by_entropy.pending()[0].id, response_of({1}, Finish::segment));
+  CHECK(by_entropy.spent().lookahead_tokens == 1);
+  Session by_length(OneSegment{}, "p");
+  by_length.supply(by_length.pending()[0].id, response_of({1, 2}, Finish::segment));
+  CHECK(by_length.spent().lookahead_tokens == 0);
+  Session by_itself(OneSegment{}, "p");
+  by_itself.supply(by_itself.pending()[0].id, response_of({1}));
+  CHECK(by_itself.spent().lookahead_tokens == 0);
+}
+
+TEST_CASE("prefix and continuation are joined, and only the continuation is paid for") {
+  auto policy = toy::policy();
+  auto reward = toy::reward();
+  Session session(QAlign{{.beta = 0.7, .steps = 20, .max_tokens = 4}}, "p", {.seed = 2});
+  std::size_t tokens = 0;
+  bool kept = false;
+  while (!session.finished()) {
+    for (const Work& work : session.pending()) {
+      const Answer answer = answer_to(work, policy, reward);
+      if (work.generation == nullptr) {
+        supply(session, work.id, answer);
+        continue;
+      }
+      const Response prefix = work.generation->prefix;
+      const Response& continuation = std::get<Response>(answer);
+      tokens += continuation.size();
+      kept = kept || !prefix.empty();
+      session.supply(work.id, continuation);
+      const Response whole = *session.pending()[0].scoring->response;
+      CHECK(whole.size() == prefix.size() + continuation.size());
+      CHECK(whole.first(prefix.size()).tokens == prefix.tokens);
+      CHECK(whole.text == prefix.text + continuation.text);
+      CHECK(whole.log_probs.size() == whole.size());
+    }
+  }
+  CHECK(kept);
+  CHECK(session.spent().generated_tokens == tokens);
+}
+
+TEST_CASE("what the engine tells of its work is summed") {
+  Session session(Recorder{.rounds = 2, .width = 1}, "p");
+  while (!session.finished()) {
+    for (const Work& work : session.pending()) {
+      Response response = response_of({1});
+      response.usage = {.prompt_tokens = 30, .cached_tokens = 20};
+      supply(session, work.id, work.generation ? Answer(response) : Answer(1.0));
+    }
+  }
+  CHECK(session.spent().prompt_tokens == 60);
+  CHECK(session.spent().cached_tokens == 40);
+  CHECK(session.spent().seconds > 0);
+  CHECK(session.spent().seconds == session.spent().seconds);  // stands still when it is over
+}
+
+TEST_CASE("a reward of NaN or +infinity fails, or is rejected if asked; -infinity is legal") {
+  const auto run = [](double reward, OnNan on_nan) {
+    Session session(Recorder{.rounds = 1, .width = 2}, "p",
+                    {.on_failure = OnFailure::survive, .on_nan = on_nan});
+    for (const Work& work : session.pending()) session.supply(work.id, response_of({1}));
+    const std::vector<Work> scorings = session.pending();
+    session.supply(scorings[0].id, reward);
+    session.supply(scorings[1].id, -1e300);
+    return session.result(HighestReward{});
+  };
+  for (const double bad : {unset, infinity}) {
+    const Result failing = run(bad, OnNan::fail);
+    REQUIRE(failing.failures.size() == 1);
+    CHECK(failing.failures[0].part == FailedPart::reward);
+    CHECK_THROWS_AS(std::rethrow_exception(failing.failures[0].cause), RewardError);
+    CHECK(failing.candidates.size() == 1);
+
+    const Result rejecting = run(bad, OnNan::reject);
+    CHECK(rejecting.failures.empty());
+    CHECK(rejecting.law_holds);
+    REQUIRE(rejecting.candidates.size() == 2);
+    CHECK(rejecting.candidates[0].reward == -infinity);
+    CHECK_FALSE(std::isfinite(rejecting.candidates[0].raw_reward));
+    CHECK(rejecting.decision.index == 1);
+  }
+  const Result impossible = run(-infinity, OnNan::fail);
+  CHECK(impossible.failures.empty());
+  REQUIRE(impossible.candidates.size() == 2);
+  CHECK(impossible.candidates[0].reward == -infinity);
+  CHECK(impossible.decision.index == 1);
+}
+
+TEST_CASE("run options and numbers of lanes out of range are refused") {
+  const Recorder sampler;
+  CHECK_THROWS_AS(Session(sampler, "p", {.budget = {.seconds = -1}}), InvalidOption);
+  CHECK_THROWS_AS(Session(sampler, "p", {.budget = {.seconds = unset}}), InvalidOption);
+  CHECK_THROWS_AS(Session(sampler, "p", {.min_survivors = 0}), InvalidOption);
+  CHECK_THROWS_AS(Session(Recorder{.chains = 0}, "p"), InvalidOption);
+  CHECK_THROWS_AS(Session(Recorder{.chains = 65537}, "p"), InvalidOption);
+  CHECK(contains(thrown_by<InvalidOption>([] { Session(Rejection{}, "p"); }),
+                 "RejectionOptions.ceiling"));
+}
+
+TEST_CASE("a sampler that asks for nothing is finished at once") {
+  Session session(Recorder{.rounds = 0}, "p");
+  CHECK(session.finished());
+  const Result result = session.result(HighestReward{});
+  CHECK(result.stop == Stop::finished);
+  CHECK(result.candidates.empty());
+  CHECK(result.spent.rounds == 0);
+}
+
+TEST_CASE("a selector that throws leaves the session as it was") {
+  Session session(Recorder{.rounds = 1, .width = 1}, "p");
+  session.supply(session.pending()[0].id, response_of({1}));
+  session.supply(session.pending()[0].id, 1.0);
+  const auto throwing = [](const Population&, Random&) -> Decision {
+    throw std::runtime_error("no");
+  };
+  CHECK_THROWS_AS(std::move(session).result(throwing), std::runtime_error);
+  CHECK(std::move(session).result(HighestReward{}).candidates.size() == 1);
+}

@@ -7,11 +7,13 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/law_table.hpp"
 #include "tilt/core/token.hpp"
 #include "tilt/testing/law.hpp"
 
 using namespace tilt;
 using Catch::Matchers::WithinAbs;
+using law_table::expect_caught, law_table::expect_law;
 using testing::LawCheck;
 
 namespace {
@@ -151,8 +153,7 @@ TEST_CASE("uniform numbers are uniform, in a stream and over streams", "[law]") 
   const std::vector<double> even(64, 1.0 / 64);
   const auto bin = [](double u) { return std::floor(u * 64); };
   const LawCheck stream = count(even, 200'000, [&](Random& r) { return bin(r.uniform()); });
-  INFO(stream.report());
-  CHECK(stream.holds());
+  expect_law("Random: uniform, one stream", stream);
   // The first number of many streams, keyed as positions of a response are.
   LawCheck streams(even);
   for (std::uint64_t seed = 0; seed < 2000; ++seed) {
@@ -160,16 +161,20 @@ TEST_CASE("uniform numbers are uniform, in a stream and over streams", "[law]") 
       streams.count(static_cast<std::size_t>(bin(Random(seed, position).uniform())));
     }
   }
-  INFO(streams.report());
-  CHECK(streams.holds());
+  expect_law("Random: uniform, first number of many streams", streams);
   // Neighbouring streams are independent.
   LawCheck pairs(even);
   for (std::uint64_t seed = 0; seed < 200'000; ++seed) {
     pairs.count(static_cast<std::size_t>(std::floor(Random(seed, 0).uniform() * 8) * 8 +
                                          std::floor(Random(seed, 1).uniform() * 8)));
   }
-  INFO(pairs.report());
-  CHECK(pairs.holds());
+  expect_law("Random: pairs of neighbouring streams", pairs);
+  LawCheck twin(even);
+  for (std::uint64_t seed = 0; seed < 200'000; ++seed) {
+    const double both = std::floor(Random(seed).uniform() * 8);
+    twin.count(static_cast<std::size_t>(both * 8 + both));
+  }
+  expect_caught("Random: pairs of streams that share a key", twin);
 }
 
 TEST_CASE("below is unbiased where a remainder would be biased", "[law]") {
@@ -177,11 +182,9 @@ TEST_CASE("below is unbiased where a remainder would be biased", "[law]") {
   const std::uint64_t bound = std::uint64_t{3} << 62;
   const std::vector<double> thirds(3, 1.0 / 3);
   const LawCheck right = count(thirds, 30'000, [&](Random& r) { return r.below(bound) >> 62; });
-  INFO(right.report());
-  CHECK(right.holds());
-  // Power twin.
+  expect_law("Random: below 3/4 of 2^64", right);
   const LawCheck wrong = count(thirds, 30'000, [&](Random& r) { return r.bits() % bound >> 62; });
-  CHECK_FALSE(wrong.holds());
+  expect_caught("Random: a remainder instead", wrong);
 }
 
 TEST_CASE("the distributions have their laws", "[law]") {
@@ -191,36 +194,37 @@ TEST_CASE("the distributions have their laws", "[law]") {
     for (const double x : p) log_weights.push_back(std::log(x) + 17);
     const LawCheck right =
         count(p, 100'000, [&](Random& r) { return r.categorical(log_weights); });
-    INFO(right.report());
-    CHECK(right.holds());
+    expect_law("Random: categorical", right);
     const LawCheck wrong =
         count({.06, 0, .49, .25, .2}, 100'000, [&](Random& r) { return r.categorical(log_weights); });
-    CHECK_FALSE(wrong.holds());
+    expect_caught("Random: categorical, probabilities off by .01", wrong);
   }
   SECTION("exponential: eight bins of equal probability") {
     const auto draw = [](Random& r) { return std::floor(8 * (1 - std::exp(-r.exponential()))); };
     const LawCheck right = count(std::vector<double>(8, .125), 100'000, draw);
-    INFO(right.report());
-    CHECK(right.holds());
-    const auto faster = [](Random& r) {
+    expect_law("Random: exponential", right);
+    const auto slower = [](Random& r) {
       return std::floor(8 * (1 - std::exp(-1.1 * r.exponential())));
     };
-    CHECK_FALSE(count(std::vector<double>(8, .125), 100'000, faster).holds());
+    expect_caught("Random: exponential of mean 1.1",
+                  count(std::vector<double>(8, .125), 100'000, slower));
   }
   SECTION("normal: eight bins of equal probability") {
     const auto bin = [](double x) { return std::floor(4 * std::erfc(-x / std::sqrt(2.0))); };
     const std::vector<double> even(8, .125);
     const LawCheck right = count(even, 100'000, [&](Random& r) { return bin(r.normal()); });
-    INFO(right.report());
-    CHECK(right.holds());
-    CHECK_FALSE(count(even, 100'000, [&](Random& r) { return bin(1.1 * r.normal()); }).holds());
+    expect_law("Random: normal", right);
+    expect_caught("Random: normal of deviation 1.1",
+                  count(even, 100'000, [&](Random& r) { return bin(1.1 * r.normal()); }));
   }
   SECTION("log_uniform accepts with probability exp(a)") {
     const double a = -0.7;
     const LawCheck right = count({1 - std::exp(a), std::exp(a)}, 100'000,
                                  [&](Random& r) { return r.log_uniform() < a ? 1 : 0; });
-    INFO(right.report());
-    CHECK(right.holds());
+    expect_law("Random: log_uniform below log p", right);
+    expect_caught("Random: log_uniform below p",
+                  count({1 - std::exp(a), std::exp(a)}, 100'000,
+                        [&](Random& r) { return r.uniform() < -a ? 1 : 0; }));
   }
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/law_table.hpp"
 #include "support/toy.hpp"
 #include "tilt/core/random.hpp"
 
@@ -45,12 +46,10 @@ TEST_CASE("a law check holds for the law, and fails for a law that is off", "[la
     right.count(y);
     wrong.count(y);
   }
-  INFO(right.report());
-  CHECK(right.holds());
+  law_table::expect_law("toy model", right);
   CHECK(right.draws() == 50'000);
   CHECK(right.outside() == 0);
-  INFO(wrong.report());
-  CHECK_FALSE(wrong.holds());
+  law_table::expect_caught("toy model: temperature 1 for .8", wrong);
 }
 
 TEST_CASE("one draw outside the law is enough to fail it") {

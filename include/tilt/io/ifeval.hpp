@@ -24,15 +24,15 @@ namespace tilt {
 /// A prompt of IFEval with its verifiable instructions. Made by `ifeval_task`.
 struct IfevalTask {
   Prompt prompt = {};
-  std::string key = {};                    ///< the row's key, as text
+  std::string key = {};                        ///< the row's key, as text
   std::vector<std::string> instructions = {};  ///< ids: "punctuation:no_comma"
   std::vector<Constraint> constraints = {};    ///< one per instruction
 
   /// Which instructions a response follows, in order, as IFEval's strict checkers judge; a blank
   /// response follows none. See `Constraint` for how bytes that are no UTF-8 count.
   ///
-  /// `change_case:english_capital` and `change_case:english_lowercase` judge the case only; IFEval asks
-  /// a language identifier besides whether the text is English.
+  /// `change_case:english_capital` and `change_case:english_lowercase` judge the case only; IFEval
+  /// asks a language identifier besides whether the text is English.
   [[nodiscard]] std::vector<bool> satisfied(std::string_view text) const {
     return tilt::satisfied(constraints, text);
   }
@@ -70,9 +70,9 @@ class IfevalArguments {
 
   [[nodiscard]] std::vector<std::string> texts(const std::string& name) {
     const nlohmann::json& value = take(name, "a list of texts");
-    const bool good = value.is_array() && std::ranges::all_of(value, [](const nlohmann::json& item) {
-                        return item.is_string();
-                      });
+    const bool good =
+        value.is_array() &&
+        std::ranges::all_of(value, [](const nlohmann::json& item) { return item.is_string(); });
     if (!good) refuse(name, value.dump(), "a list of texts");
     return value.get<std::vector<std::string>>();
   }
@@ -110,8 +110,8 @@ class IfevalArguments {
 };
 
 /// The constraint of one instruction of IFEval.
-/// @throws InvalidOption when the instruction is not supported, or its arguments are absent, of another
-/// type, out of range or unknown
+/// @throws InvalidOption when the instruction is not supported, or its arguments are absent, of
+/// another type, out of range or unknown
 [[nodiscard]] inline Constraint ifeval_constraint(const std::string& instruction,
                                                   IfevalArguments arguments) {
   using Arguments = IfevalArguments;
@@ -171,7 +171,8 @@ class IfevalArguments {
        [](Arguments& a) -> Constraint {
          return constraint::Sections{a.text("section_spliter"), a.number("num_sections")};
        }},
-      {"detectable_format:json_format", [](Arguments&) -> Constraint { return constraint::Json{}; }},
+      {"detectable_format:json_format",
+       [](Arguments&) -> Constraint { return constraint::Json{}; }},
       {"detectable_format:title", [](Arguments&) -> Constraint { return constraint::Title{}; }},
       {"combination:two_responses",
        [](Arguments&) -> Constraint { return constraint::TwoResponses{}; }},
@@ -205,14 +206,16 @@ class IfevalArguments {
   return constraint;
 }
 
-/// A task from a row of IFEval's input_data.jsonl: `key`, `prompt`, `instruction_id_list` and `kwargs`.
+/// A task from a row of IFEval's input_data.jsonl: `key`, `prompt`, `instruction_id_list` and
+/// `kwargs`.
 /// @throws InvalidOption naming the row and the instruction: when a member is missing or of another
 /// type; when the instruction is not supported (`language:response_language` needs a language
-/// identifier); when an argument is missing, unknown or out of range (the authors' code draws missing
-/// ones at random)
+/// identifier); when an argument is missing, unknown or out of range (the authors' code draws
+/// missing ones at random)
 [[nodiscard]] inline IfevalTask ifeval_task(const nlohmann::json& row) {
   IfevalTask task;
-  const nlohmann::json key = row.is_object() ? row.value("key", nlohmann::json()) : nlohmann::json();
+  const nlohmann::json key =
+      row.is_object() ? row.value("key", nlohmann::json()) : nlohmann::json();
   task.key = key.is_string() ? key.get<std::string>() : key.is_null() ? "" : key.dump();
   const std::string owner = task.key.empty() ? "IFEval row" : "IFEval row " + task.key;
   const auto member = [&](const char* name, bool (*is_good)(const nlohmann::json&),
@@ -234,9 +237,9 @@ class IfevalArguments {
                           .get<std::vector<std::string>>();
   const nlohmann::json& arguments = member("kwargs", is_list, "a list with one object for each id");
   if (arguments.size() != task.instructions.size()) {
-    throw InvalidOption(owner + ".kwargs", "a list of " + std::to_string(arguments.size()),
-                        "one object for each of the " +
-                            std::to_string(task.instructions.size()) + " instructions");
+    throw InvalidOption(
+        owner + ".kwargs", "a list of " + std::to_string(arguments.size()),
+        "one object for each of the " + std::to_string(task.instructions.size()) + " instructions");
   }
   for (std::size_t i = 0; i < task.instructions.size(); ++i) {
     const std::string& id = task.instructions[i];
@@ -254,8 +257,8 @@ class IfevalArguments {
 /// How the verdicts on a prompt's instructions become one reward.
 using IfevalScore = ConstraintScore;
 
-/// Rewards a response by the instructions of its prompt that it follows. The prompt must be that of one
-/// of the tasks.
+/// Rewards a response by the instructions of its prompt that it follows. The prompt must be that of
+/// one of the tasks.
 ///
 /// Range 0 to 1. A prefix says little about the whole, so it cannot be scored (`partial`).
 /// @throws RewardError from `score`, for the response alone, when its prompt belongs to no task

@@ -19,13 +19,13 @@
 namespace tilt {
 
 /// A property of a text that can be verified: `bool(std::u32string_view)`. Those of IFEval stand in
-/// namespace `tilt::constraint`; any function will do. It is called with the text as code points, never
-/// with a blank text.
+/// namespace `tilt::constraint`; any function will do. It is called with the text as code points,
+/// never with a blank text.
 ///
 /// The constraints in `tilt::constraint` judge as the strict checkers of IFEval do (J. Zhou et al.,
-/// "Instruction-Following Evaluation for Large Language Models", arXiv:2311.07911) on Python 3.11 with
-/// NLTK 3.10. Where the authors' code draws an argument at random because it is missing or out of
-/// range, they throw instead.
+/// "Instruction-Following Evaluation for Large Language Models", arXiv:2311.07911) on Python 3.11
+/// with NLTK 3.10. Where the authors' code draws an argument at random because it is missing or out
+/// of range, they throw instead.
 using Constraint = std::function<bool(std::u32string_view)>;
 
 /// Which of the constraints a text satisfies, in order. A blank text satisfies none.

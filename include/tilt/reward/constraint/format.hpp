@@ -36,8 +36,8 @@ class Placeholders {
   std::size_t at_least_;
 };
 
-/// A postscript: its marker occurs, in any case. In "P.S." and "P.P.S" one space may stand before each
-/// letter but the first.
+/// A postscript: its marker occurs, in any case. In "P.S." and "P.P.S" one space may stand before
+/// each letter but the first.
 class Postscript {
  public:
   /// @throws InvalidOption when the marker, without white space around it, is no legal `Pattern`
@@ -77,8 +77,8 @@ class Postscript {
   Pattern pattern_;
 };
 
-/// Exactly so many items of a bulleted list: lines that start, after white space, with - or with one *
-/// that no other * follows.
+/// Exactly so many items of a bulleted list: lines that start, after white space, with - or with
+/// one * that no other * follows.
 class BulletList {
  public:
   explicit BulletList(std::size_t items) : items_(items) {}
@@ -87,15 +87,15 @@ class BulletList {
     const std::size_t starred = count(text, [text](std::size_t at) -> std::size_t {
       return text[at] == U'*' && at + 1 < text.size() && text[at + 1] != U'*' ? 2 : 0;
     });
-    const std::size_t dashed = count(
-        text, [text](std::size_t at) -> std::size_t { return text[at] == U'-' ? 1 : 0; });
+    const std::size_t dashed =
+        count(text, [text](std::size_t at) -> std::size_t { return text[at] == U'-' ? 1 : 0; });
     return starred + dashed == items_;
   }
 
  private:
   /// Counts the lines whose first character but white space is a bullet. `bullet(i)` says how many
-  /// characters the bullet at i has: what it holds may be a line feed, and then the next line belongs
-  /// to the item.
+  /// characters the bullet at i has: what it holds may be a line feed, and then the next line
+  /// belongs to the item.
   template <class Bullet>
   static std::size_t count(std::u32string_view text, Bullet bullet) {
     std::size_t items = 0;
@@ -105,8 +105,8 @@ class BulletList {
       if (at == text.size()) break;
       const std::size_t n = bullet(at);
       if (n > 0) ++items;
-      // An item's line ends at the next line feed; one that the bullet holds ends it only if another
-      // follows at once.
+      // An item's line ends at the next line feed; one that the bullet holds ends it only if
+      // another follows at once.
       const std::size_t end = text.find(U'\n', at + n);
       if (end == std::u32string_view::npos) break;
       line = end + 1;
@@ -233,8 +233,7 @@ struct TwoResponses {
     for (std::size_t begin = 0, index = 0;; ++index) {
       const std::size_t at = text.find(separator, begin);
       const bool last = at == std::u32string_view::npos;
-      const std::u32string_view answer =
-          unicode::strip(text.substr(begin, last ? at : at - begin));
+      const std::u32string_view answer = unicode::strip(text.substr(begin, last ? at : at - begin));
       if (!answer.empty()) {
         answers.push_back(answer);
       } else if (index != 0 && !last) {
@@ -246,7 +245,8 @@ struct TwoResponses {
   }
 };
 
-/// The response starts with a given text, the request; case and white space around both are ignored.
+/// The response starts with a given text, the request; case and white space around both are
+/// ignored.
 class RepeatedPrompt {
  public:
   /// @throws InvalidOption when the request is blank
@@ -263,8 +263,8 @@ class RepeatedPrompt {
   std::u32string request_;
 };
 
-/// The response ends with a phrase, in any case; white space and then " at both ends of the response
-/// are ignored.
+/// The response ends with a phrase, in any case; white space and then " at both ends of the
+/// response are ignored.
 class EndPhrase {
  public:
   /// @throws InvalidOption when the phrase is blank

@@ -10,8 +10,8 @@
 #include "tilt/reward/constraint/pattern.hpp"
 #include "tilt/reward/text/unicode.hpp"
 
-/// Constraints on the words, letters and commas of a response. Like every constraint they are judged
-/// on code points and on a text that is not blank; see constraints.hpp.
+/// Constraints on the words, letters and commas of a response. Like every constraint they are
+/// judged on code points and on a text that is not blank; see constraints.hpp.
 namespace tilt::constraint {
 
 /// Every keyword occurs somewhere, inside a longer word too, in any case.
@@ -19,7 +19,9 @@ class Keywords {
  public:
   /// @throws InvalidOption when the list or a word is empty, or a word is no legal `Pattern`
   explicit Keywords(const std::vector<std::string>& words) {
-    if (words.empty()) throw InvalidOption("Keywords.words", "empty", "a list of at least one word");
+    if (words.empty()) {
+      throw InvalidOption("Keywords.words", "empty", "a list of at least one word");
+    }
     for (const std::string& word : words) {
       words_.emplace_back("Keywords.words", unicode::decode(word), Pattern::Case::ignored);
     }
@@ -40,7 +42,8 @@ class KeywordFrequency {
  public:
   /// @throws InvalidOption when the word, without white space around it, is no legal `Pattern`
   KeywordFrequency(std::string_view word, Relation relation, std::size_t times)
-      : word_("KeywordFrequency.word", unicode::strip(unicode::decode(word)), Pattern::Case::ignored),
+      : word_("KeywordFrequency.word", unicode::strip(unicode::decode(word)),
+              Pattern::Case::ignored),
         relation_(relation),
         times_(times) {}
 
@@ -68,8 +71,7 @@ class ForbiddenWords {
   }
 
   [[nodiscard]] bool operator()(std::u32string_view text) const {
-    return std::ranges::none_of(words_,
-                                [text](const Pattern& word) { return occurs(word, text); });
+    return std::ranges::none_of(words_, [text](const Pattern& word) { return occurs(word, text); });
   }
 
  private:

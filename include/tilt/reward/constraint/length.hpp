@@ -71,11 +71,12 @@ class ParagraphCount {
   std::size_t paragraphs_;
 };
 
-/// Exactly so many paragraphs, with an empty line between them, of which the nth starts with a word.
+/// Exactly so many paragraphs, with an empty line between them, of which the nth starts with a
+/// word.
 ///
-/// Blank paragraphs are not counted, but they are numbered: three line feeds in a row before the nth
-/// paragraph do not move it, four do. The word is compared in lower case, without quotation marks
-/// before it, up to the first of . , ? ! ' ".
+/// Blank paragraphs are not counted, but they are numbered: three line feeds in a row before the
+/// nth paragraph do not move it, four do. The word is compared in lower case, without quotation
+/// marks before it, up to the first of . , ? ! ' ".
 class ParagraphStart {
  public:
   /// @throws InvalidOption unless 1 ≤ nth ≤ paragraphs

@@ -12,8 +12,8 @@
 /// Constraints on upper and lower case.
 namespace tilt::constraint {
 
-/// Less than, or at least, so many words in capital letters. A hyphenated word is one, the parts of a
-/// contraction are two: "DON'T" counts "DO" and "N'T".
+/// Less than, or at least, so many words in capital letters. A hyphenated word is one, the parts of
+/// a contraction are two: "DON'T" counts "DO" and "N'T".
 class CapitalWords {
  public:
   CapitalWords(Relation relation, std::size_t words) : relation_(relation), words_(words) {}
@@ -28,8 +28,8 @@ class CapitalWords {
   std::size_t words_;
 };
 
-/// All letters are capitals, and there is one. IFEval also asks that the language be English; that is
-/// not judged here.
+/// All letters are capitals, and there is one. IFEval also asks that the language be English; that
+/// is not judged here.
 struct AllCapitals {
   [[nodiscard]] bool operator()(std::u32string_view text) const {
     return unicode::is_all_upper(text);

@@ -25,8 +25,9 @@ enum class Relation {
 
 /// A word or phrase to look for, with or without regard to case.
 ///
-/// IFEval takes such words as regular expressions, so a full stop in one stands for any character but
-/// a line feed; here too. The other characters that are special in a regular expression are refused.
+/// IFEval takes such words as regular expressions, so a full stop in one stands for any character
+/// but a line feed; here too. The other characters that are special in a regular expression are
+/// refused.
 class Pattern {
  public:
   enum class Case { exact, ignored };

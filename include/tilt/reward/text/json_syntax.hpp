@@ -8,10 +8,10 @@
 
 namespace tilt::constraint {
 
-/// Checks whether a text is one JSON value, as Python's `json.loads` reads it: RFC 8259, and also NaN,
-/// Infinity, -Infinity, and escaped surrogates that stand alone. Refused, as there: control characters
-/// inside strings, a byte order mark, a comma before a closing bracket, whole numbers of more than
-/// 4,300 digits. Depth is limited by memory only; the reader does not call itself.
+/// Checks whether a text is one JSON value, as Python's `json.loads` reads it: RFC 8259, and also
+/// NaN, Infinity, -Infinity, and escaped surrogates that stand alone. Refused, as there: control
+/// characters inside strings, a byte order mark, a comma before a closing bracket, whole numbers of
+/// more than 4,300 digits. Depth is limited by memory only; the reader does not call itself.
 class JsonSyntax {
  public:
   [[nodiscard]] static bool accepts(std::u32string_view text) { return JsonSyntax(text).read(); }

@@ -21,8 +21,9 @@ struct Span {
   friend bool operator==(const Span&, const Span&) = default;
 };
 
-/// The tokens between which the splitter looks for a boundary, one at a time. Words end before white
-/// space, before most punctuation and before runs of dots or hyphens; a full stop belongs to its word.
+/// The tokens between which the splitter looks for a boundary, one at a time. Words end before
+/// white space, before most punctuation and before runs of dots or hyphens; a full stop belongs to
+/// its word.
 class SentenceTokens {
  public:
   explicit SentenceTokens(std::u32string_view text) : text_(text) {}
@@ -46,7 +47,8 @@ class SentenceTokens {
   }
 
  private:
-  // Line feeds end a token even where they stand in a spaced ellipsis, so lines are taken one by one.
+  // Line feeds end a token even where they stand in a spaced ellipsis, so lines are taken one by
+  // one.
   void enter_line() {
     while (at_ < text_.size() && text_[at_] == U'\n') ++at_;
     line_end_ = std::min(text_.find(U'\n', at_), text_.size());
@@ -111,8 +113,8 @@ struct SentenceToken {
            !unicode::is_digit(text[0]);
   }
 
-  /// The token in lower case, "##number##" for a number; nothing if it is not ASCII, since the model
-  /// knows no such word. `period`: whether a final full stop is kept.
+  /// The token in lower case, "##number##" for a number; nothing if it is not ASCII, since the
+  /// model knows no such word. `period`: whether a final full stop is kept.
   [[nodiscard]] std::string type(bool period) const {
     if (is_number()) return "##number##";
     std::string word = ascii_lower(text);

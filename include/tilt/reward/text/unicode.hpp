@@ -43,8 +43,8 @@ namespace tilt::unicode {
   return is_ascii_lower(c) || is_ascii_upper(c) || is_ascii_digit(c) || c == U'_';
 }
 
-/// `\w` of Python's `re`: letters, everything with a numeric value, the underscore. Marks are not in
-/// it, so many words of Indic scripts are several.
+/// `\w` of Python's `re`: letters, everything with a numeric value, the underscore. Marks are not
+/// in it, so many words of Indic scripts are several.
 [[nodiscard]] constexpr bool is_word(char32_t c) {
   return c < 0x80 ? is_ascii_word(c) : contains(word_characters, c);
 }
@@ -76,16 +76,17 @@ namespace tilt::unicode {
 /// The simple (one to one) lower-case mapping.
 [[nodiscard]] constexpr char32_t simple_lower(char32_t c) {
   if (c < 0x80) return is_ascii_upper(c) ? c + 0x20 : c;
-  const auto after = std::ranges::upper_bound(lower_mappings, c, {},
-                                              [](const CaseRun& run) { return run.first; });
+  const auto after =
+      std::ranges::upper_bound(lower_mappings, c, {}, [](const CaseRun& run) { return run.first; });
   if (after == lower_mappings.begin()) return c;
   const CaseRun& run = *(after - 1);
   if (c > run.last || (c - run.first) % run.step != 0) return c;
   return static_cast<char32_t>(static_cast<std::int32_t>(c) + run.shift);
 }
 
-/// Whether two characters are equal when case is ignored, as in a case-insensitive pattern of Python:
-/// their lower cases are equal or have the same upper case (k and the Kelvin sign, s and the long s).
+/// Whether two characters are equal when case is ignored, as in a case-insensitive pattern of
+/// Python: their lower cases are equal or have the same upper case (k and the Kelvin sign, s and
+/// the long s).
 [[nodiscard]] constexpr bool equal_ignoring_case(char32_t a, char32_t b) {
   const char32_t x = simple_lower(a), y = simple_lower(b);
   if (x == y) return true;
@@ -94,11 +95,12 @@ namespace tilt::unicode {
                              [&](const CasePair& pair) { return pair.a == x && pair.b == y; });
 }
 
-/// The full lower case of a text. A capital sigma that ends a word becomes the final sigma; the word's
-/// end is taken where no cased letter follows, looking through apostrophes, full stops, colons and
-/// combining accents.
+/// The full lower case of a text. A capital sigma that ends a word becomes the final sigma; the
+/// word's end is taken where no cased letter follows, looking through apostrophes, full stops,
+/// colons and combining accents.
 [[nodiscard]] inline std::u32string lower(std::u32string_view text) {
-  constexpr char32_t sigma = 0x3a3, final_sigma = 0x3c2, dotted_capital_i = 0x130, dot_above = 0x307;
+  constexpr char32_t sigma = 0x3a3, final_sigma = 0x3c2, dotted_capital_i = 0x130,
+                     dot_above = 0x307;
   const auto is_ignored = [](char32_t c) {
     return c == U'\'' || c == U'.' || c == U':' || c == 0x2019 || (c >= 0x300 && c <= 0x36f);
   };

@@ -3,9 +3,10 @@
 #include <array>
 #include <cstdint>
 
-/// Character properties and case mappings of the Unicode Character Database, as runs of code points,
-/// sorted: version 14.0, as Python 3.11 has it, but `token_characters`: 17.0. The Unicode data files
-/// are copyright Unicode, Inc., used under the Unicode License V3. Data only; `unicode.hpp` reads it.
+/// Character properties and case mappings of the Unicode Character Database, as sorted runs of code
+/// points: version 14.0, as Python 3.11 has it, but `token_characters`: 17.0. Unicode's data files
+/// are copyright Unicode, Inc., used under the Unicode License V3. Data only; `unicode.hpp` reads
+/// it.
 // clang-format off
 namespace tilt::unicode {
 

@@ -112,8 +112,9 @@ class TreebankWords {
       std::size_t n = 0;
       while (i + n < text_.size() && text_[i + n] == U'`') ++n;
       if (n > 0) return pad(i, n);
-      return text_[i] == U'«' || text_[i] == U'“' || text_[i] == U'‘' || text_[i] == U'„' ? pad(i, 1)
-                                                                                        : 0;
+      return text_[i] == U'«' || text_[i] == U'“' || text_[i] == U'‘' || text_[i] == U'„'
+                 ? pad(i, 1)
+                 : 0;
     });
     if (text_.starts_with(U'"')) text_.replace(0, 1, U"``");
     pad_all(U"``");
@@ -225,7 +226,8 @@ class TreebankWords {
     text_.swap(out_);
   }
 
-  /// Splits the first of the endings that stands before a space, after neither apostrophe nor space.
+  /// Splits the first of the endings that stands before a space, after neither apostrophe nor
+  /// space.
   void split_endings(std::initializer_list<std::u32string_view> endings) {
     rewrite(U"'", [&](std::size_t i) -> std::size_t {
       if (text_[i] == U'\'' || text_[i] == U' ') return 0;
@@ -249,9 +251,14 @@ class TreebankWords {
   };
 
   void split_contractions() {
-    static constexpr auto contractions = std::to_array<Contraction>(
-        {{U"can", U"not"}, {U"d", U"'ye"}, {U"gim", U"me"}, {U"gon", U"na"}, {U"got", U"ta"},
-         {U"lem", U"me"}, {U"more", U"'n"}, {U"wan", U"na"}});
+    static constexpr std::array<Contraction, 8> contractions = {{{U"can", U"not"},
+                                                                 {U"d", U"'ye"},
+                                                                 {U"gim", U"me"},
+                                                                 {U"gon", U"na"},
+                                                                 {U"got", U"ta"},
+                                                                 {U"lem", U"me"},
+                                                                 {U"more", U"'n"},
+                                                                 {U"wan", U"na"}}};
     rewrite(U"nNmMtT'", [&](std::size_t i) -> std::size_t {
       if (i > 0 && word_at(i - 1)) return 0;
       for (const auto& [first, second] : contractions) {

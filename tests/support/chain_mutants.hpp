@@ -4,6 +4,7 @@
 // this kind have shipped with. Without a bug it passes what QAlign passes, so that where a mutant
 // fails it is the bug that is seen.
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <optional>
@@ -148,9 +149,9 @@ class MutantChain {
     }
     if (o_.bug == ChainBug::cut_of_content && y.tokens.back() == toy::end) law = uniform(n - 1);
     if (o_.bug == ChainBug::cut_in_blocks) {
+      const std::size_t blocks = std::max<std::size_t>(1, n / 2);
       law.assign(n, 0);
-      for (std::size_t i = 0; i + 1 < n; i += 2) law[i] = 1 / static_cast<double>(n / 2);
-      if (n == 1) law = {};
+      for (std::size_t k = 0; k < blocks; ++k) law[2 * k] = 1 / static_cast<double>(blocks);
     }
     if (law.empty()) {  // nowhere to cut
       law.assign(n + 1, 0);
@@ -186,7 +187,8 @@ class MutantChain {
         return std::log(length(from) / std::max(1.0, length(to) - ended));
       }
       case ChainBug::cut_in_blocks:
-        return std::log(std::floor(length(from) / 2) / std::max(1.0, std::floor(length(to) / 2)));
+        return std::log(std::max(1.0, std::floor(length(from) / 2)) /
+                        std::max(1.0, std::floor(length(to) / 2)));
       case ChainBug::mean_likelihood:
         return plain(to) - plain(from) + mean_correction(to, cut) - mean_correction(from, cut);
       default:

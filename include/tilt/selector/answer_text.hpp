@@ -130,7 +130,7 @@ class NumberReader {
     }
     whole.erase(0, std::min(whole.find_first_not_of('0'), whole.size()));
     fraction.erase(fraction.find_last_not_of('0') + 1);
-    if (whole.empty()) whole = "0";
+    if (whole.empty()) whole += '0';
     return fraction.empty() ? whole : whole + '.' + fraction;
   }
 

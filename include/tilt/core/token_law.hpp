@@ -45,6 +45,7 @@ class TokenLaw {
                                      : "the policy made every token impossible");
     }
     base_.fill(values, largest_, 1);
+    tempered_for_ = 1;
     log_total_ = std::log(base_.total);
   }
 
@@ -130,6 +131,7 @@ class TokenLaw {
 
     void fill(Eigen::Map<const Array> logits, Scalar largest, double temperature) {
       // Eigen's vectorised exp of -infinity is a tiny number; an impossible token must have none.
+      // Its select is not vectorised, so only the blocks that hold such a token go through it.
       constexpr Scalar lowest = sizeof(Scalar) == 4 ? Scalar(-87) : Scalar(-700);
       // A temperature next to 0 would make it infinite, and 0 * infinity a NaN.
       const auto scale = static_cast<Scalar>(
@@ -137,11 +139,13 @@ class TokenLaw {
       values.resize(logits.size());
       blocks.clear();
       total = 0;
+      Eigen::Array<Scalar, Eigen::Dynamic, 1, 0, block, 1> scaled;
       for (Eigen::Index start = 0; start < logits.size(); start += block) {
         const Eigen::Index n = std::min<Eigen::Index>(block, logits.size() - start);
         auto part = values.segment(start, n);
-        part = (logits.segment(start, n) - largest) * scale;
-        part = (part > lowest).select(part.exp(), Scalar{0});
+        scaled = (logits.segment(start, n) - largest) * scale;
+        part = scaled.max(lowest).exp();
+        if (!(scaled.minCoeff() > lowest)) part = (scaled > lowest).select(part, Scalar{0});
         blocks.push_back(static_cast<double>(part.sum()));
         total += blocks.back();
       }
@@ -182,7 +186,8 @@ class TokenLaw {
 
   const Weights& tempered(double temperature) {
     if (temperature == 1) return base_;
-    tempered_.fill(array(logits_), largest_, temperature);
+    if (temperature != tempered_for_) tempered_.fill(array(logits_), largest_, temperature);
+    tempered_for_ = temperature;
     return tempered_;
   }
 
@@ -240,6 +245,7 @@ class TokenLaw {
   Weights base_ = {}, tempered_ = {};
   std::vector<Kept> kept_ = {};
   double log_total_ = 0;
+  double tempered_for_ = 1;  // the temperature of which tempered_ holds the weights; 1: of none
 };
 
 }  // namespace tilt

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -307,6 +308,20 @@ TEST_CASE("extreme logits and temperatures") {
     CHECK_THAT(token_law.log_prob({.temperature = 1e300}, 0), WithinAbs(std::log(.5), 1e-12));
     CHECK(token_law.log_prob({.temperature = 1e300}, 2) == -infinity);
     CHECK(token_law.draw({.temperature = 1e300}, 0.999).token == 1);
+    // In float such a temperature makes the scale 0, and 0 times -infinity is a NaN.
+    std::vector<float> narrow_logits(600, -std::numeric_limits<float>::infinity());
+    narrow_logits[1] = 1;
+    narrow_logits[300] = 3;
+    TokenLaw<float> narrow;
+    narrow.read(narrow_logits);
+    for (const SamplingLaw& law :
+         {SamplingLaw{.temperature = 1e300}, SamplingLaw{.temperature = 1e300, .top_k = 500}}) {
+      CHECK_THAT(narrow.log_prob(law, 1), WithinAbs(std::log(.5), 1e-6));
+      CHECK(narrow.log_prob(law, 2) == -infinity);
+      CHECK(narrow.draw(law, 0.25).token == 1);
+      CHECK(narrow.draw(law, 0.75).token == 300);
+      CHECK(narrow.draw(law, 1 - 0x1.0p-53).token == 300);
+    }
   }
 }
 

@@ -116,16 +116,12 @@ class ResponseLaw {
   const auto tempered = [&](std::size_t id) {
     return (logits[id] - logits[order[0]]) / law.temperature;
   };
-  const auto mass = [&](std::size_t first_ranks) {
-    double sum = 0;
-    for (std::size_t rank = 0; rank < first_ranks; ++rank) sum += std::exp(tempered(order[rank]));
-    return sum;
-  };
   std::size_t size = law.top_k == 0 ? n : std::min(law.top_k, n);
   if (law.top_p < 1) {
-    const double goal = law.top_p * mass(size);
-    std::size_t fewest = 1;
-    while (fewest < size && mass(fewest) < goal) ++fewest;
+    double total = 0, mass = 0;
+    for (std::size_t rank = 0; rank < size; ++rank) total += std::exp(tempered(order[rank]));
+    std::size_t fewest = 0;
+    while (fewest < size && mass < law.top_p * total) mass += std::exp(tempered(order[fewest++]));
     size = fewest;
   }
   for (std::size_t rank = 0; rank < size; ++rank) {
@@ -155,7 +151,7 @@ concept NextTokenModel = requires(M& model, const Prompt& prompt, const Response
 };
 
 /// Where an enumeration gives up.
-inline constexpr std::size_t most_outcomes = 2'000'000;
+inline constexpr std::size_t most_outcomes = 500'000;
 
 /// Every response that `generate` can return for a piece of work, joined to the prefix, with the
 /// exact probability of the continuation: `prompt`, `prefix`, `max_tokens`, `law` and `until` are

@@ -1,8 +1,6 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
-#include <string>
 #include <string_view>
 
 #include "tilt/reward/constraint/pattern.hpp"
@@ -19,8 +17,11 @@ class CapitalWords {
   CapitalWords(Relation relation, std::size_t words) : relation_(relation), words_(words) {}
 
   [[nodiscard]] bool operator()(std::u32string_view text) const {
-    const auto found = std::ranges::count_if(english::treebank_words(text), unicode::is_all_upper);
-    return holds(static_cast<std::size_t>(found), relation_, words_);
+    std::size_t found = 0;
+    english::for_each_word(text, [&found](std::u32string_view word) {
+      if (unicode::is_all_upper(word)) ++found;
+    });
+    return holds(found, relation_, words_);
   }
 
  private:

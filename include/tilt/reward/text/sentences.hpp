@@ -43,7 +43,8 @@ class SentenceTokens {
 
   /// Punctuation that ends the word before it.
   [[nodiscard]] static constexpr bool ends_word(char32_t c) {
-    return std::u32string_view(U")\";}]*:@'({[‘’“”«»?!").find(c) != std::u32string_view::npos;
+    constexpr unicode::CharacterSet marks(U")\";}]*:@'({[‘’“”«»?!");
+    return marks.contains(c);
   }
 
  private:
@@ -85,8 +86,8 @@ class SentenceTokens {
 
   std::size_t token_end(std::size_t begin) const {
     if (const std::size_t end = run_end(begin); end != begin) return end;
-    constexpr std::u32string_view never_first = U"(\"`{[:;&#*@)}]-,";
-    if (never_first.find(text_[begin]) != std::u32string_view::npos) return begin + 1;
+    constexpr unicode::CharacterSet never_first(U"(\"`{[:;&#*@)}]-,");
+    if (never_first.contains(text_[begin])) return begin + 1;
     std::size_t end = begin + 1;
     while (!word_ends_at(end) && !(text_[end] == U',' && word_ends_at(end + 1))) ++end;
     return end;
@@ -137,6 +138,9 @@ struct SentenceToken {
   }
 
   static bool is_abbreviation(std::u32string_view word) {
+    constexpr std::size_t longest =
+        std::ranges::max(abbreviations, {}, &std::string_view::size).size();
+    if (word.size() > longest) return false;
     return std::ranges::binary_search(abbreviations, std::string_view(ascii_lower(word)));
   }
 
@@ -159,7 +163,9 @@ struct SentenceToken {
         return;
       }
       const std::u32string_view word = text.substr(0, text.size() - 1);
-      abbreviation = is_abbreviation(word) || is_abbreviation(word.substr(word.rfind(U'-') + 1));
+      const std::size_t hyphen = word.rfind(U'-');
+      abbreviation = is_abbreviation(word) || (hyphen != std::u32string_view::npos &&
+                                               is_abbreviation(word.substr(hyphen + 1)));
       sentence_break = !abbreviation;
     }
   }
@@ -274,6 +280,7 @@ class SentenceBreaks {
     };
     Span previous;
     for (std::size_t i = 0; i < text.size(); ++i) {
+      if (text[i] != U'.' && text[i] != U'?' && text[i] != U'!') continue;
       std::optional<Candidate> candidate = at(text, i);
       if (!candidate) continue;
       // The word before the mark, back to the last space after the mark before; a space right after
@@ -299,7 +306,7 @@ class SentenceBreaks {
   static bool is_ascii_space(char32_t c) { return c == U' ' || (c >= U'\t' && c <= U'\r'); }
 
   static std::optional<Candidate> at(std::u32string_view text, std::size_t i) {
-    if ((text[i] != U'.' && text[i] != U'?' && text[i] != U'!') || i + 1 == text.size()) return {};
+    if (i + 1 == text.size()) return {};
     if (SentenceTokens::ends_word(text[i + 1])) return Candidate{i, i + 1, i + 2};
     std::size_t next = i + 1;
     while (next < text.size() && unicode::is_white_space(text[next])) ++next;
@@ -324,7 +331,7 @@ class SentenceBreaks {
   }
   pieces.push_back({begin, text_end});
 
-  constexpr std::u32string_view closing = U"\"')]}‘’“”«»";
+  constexpr unicode::CharacterSet closing(U"\"')]}‘’“”«»");
   std::vector<Span> result;
   std::size_t moved = 0;  // closing marks at the start of this piece that the one before took
   for (std::size_t p = 0; p < pieces.size(); ++p) {
@@ -337,7 +344,7 @@ class SentenceBreaks {
         return i >= following.end || unicode::is_white_space(text[i]) ||
                (text[i] == U'-' && i + 1 < following.end && text[i + 1] == U'-');
       };
-      while (at < following.end && closing.find(text[at]) != std::u32string_view::npos) {
+      while (at < following.end && closing.contains(text[at])) {
         ++at;
         if (!ends_here(at)) continue;
         result.push_back({piece.begin, at});

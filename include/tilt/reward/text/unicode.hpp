@@ -73,6 +73,26 @@ namespace tilt::unicode {
   return is_upper(c) || is_lower(c) || is_title(c);
 }
 
+/// A set of a few characters that is quick to ask.
+class CharacterSet {
+ public:
+  /// @param characters  a literal, or another text that outlives the set
+  explicit constexpr CharacterSet(std::u32string_view characters) : characters_(characters) {
+    for (const char32_t c : characters) {
+      if (c < 0x80) ascii_[c / 64] |= std::uint64_t{1} << (c % 64);
+    }
+  }
+
+  [[nodiscard]] constexpr bool contains(char32_t c) const {
+    if (c < 0x80) return ((ascii_[c / 64] >> (c % 64)) & 1u) != 0;
+    return characters_.find(c) != std::u32string_view::npos;
+  }
+
+ private:
+  std::array<std::uint64_t, 2> ascii_ = {};
+  std::u32string_view characters_;
+};
+
 /// The simple (one to one) lower-case mapping.
 [[nodiscard]] constexpr char32_t simple_lower(char32_t c) {
   if (c < 0x80) return is_ascii_upper(c) ? c + 0x20 : c;

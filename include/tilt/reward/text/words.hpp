@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -33,9 +34,12 @@ namespace tilt::english {
 /// before left, and put spaces where words part; their order matters.
 class TreebankWords {
  public:
-  /// The words, in order. Double quotation marks come out as `` and ''.
-  [[nodiscard]] std::vector<std::u32string> operator()(std::u32string_view sentence) {
+  /// Calls `visit(std::u32string_view)` with each word, in order. Double quotation marks come out as
+  /// `` and ''.
+  template <class Visit>
+  void operator()(std::u32string_view sentence, Visit visit) {
     text_.assign(sentence);
+    note_characters();
     split_opening_quotes();
     split_punctuation();
     split_brackets();
@@ -43,58 +47,91 @@ class TreebankWords {
     text_ += U' ';
     split_closing_quotes();
     split_contractions();
-    std::vector<std::u32string> words;
-    for (std::size_t i = 0; i < text_.size();) {
-      while (i < text_.size() && unicode::is_space(text_[i])) ++i;
+    const std::u32string_view text = text_;
+    for (std::size_t i = 0; i < text.size();) {
+      while (i < text.size() && unicode::is_space(text[i])) ++i;
       const std::size_t begin = i;
-      while (i < text_.size() && !unicode::is_space(text_[i])) ++i;
-      if (begin < i) words.push_back(text_.substr(begin, i - begin));
+      while (i < text.size() && !unicode::is_space(text[i])) ++i;
+      if (begin < i) visit(text.substr(begin, i - begin));
     }
-    return words;
   }
 
  private:
-  /// Applies a rule everywhere: `rule(i)` says how many characters at i it replaced by what it
-  /// appended to `out_`; 0 where it does not apply. `triggers` are characters without one of which
-  /// the rule cannot apply.
+  /// Notes which ASCII characters the text holds, so that rules without a place to apply cost
+  /// nothing. Those that the rules themselves bring in are counted as held.
+  void note_characters() {
+    held_ = {};
+    held_beyond_ascii_ = false;
+    const auto note = [this](char32_t c) {
+      if (c < 0x80) {
+        held_[c / 64] |= std::uint64_t{1} << (c % 64);
+      } else {
+        held_beyond_ascii_ = true;
+      }
+    };
+    for (const char32_t c : text_) note(c);
+    for (const char32_t c : std::u32string_view(U" `'")) note(c);
+  }
+
+  bool may_hold_any(std::u32string_view characters) const {
+    return std::ranges::any_of(characters, [this](char32_t c) {
+      return c < 0x80 ? ((held_[c / 64] >> (c % 64)) & 1u) != 0 : held_beyond_ascii_;
+    });
+  }
+
+  /// Applies a rule wherever one of the characters `at` stands, from left to right. `rule(i, from)`
+  /// says how many characters at i it replaces by what it appended to `piece_`; 0 where it does not
+  /// apply. What stands before `from` was replaced already, and the rule must not look at it.
   template <class Rule>
-  void rewrite(std::u32string_view triggers, Rule rule) {
-    if (text_.find_first_of(triggers) == std::u32string::npos) return;
+  void rewrite(std::u32string_view at, Rule rule) {
+    if (!may_hold_any(at)) return;
+    const unicode::CharacterSet anchors(at);
     out_.clear();
+    std::size_t from = 0;    // the end of what was replaced last
+    std::size_t copied = 0;  // what stands before is in `out_`
     for (std::size_t i = 0; i < text_.size();) {
-      const std::size_t replaced = rule(i);
-      if (replaced == 0) out_ += text_[i];
-      i += replaced == 0 ? 1 : replaced;
+      if (!anchors.contains(text_[i])) {
+        ++i;
+        continue;
+      }
+      piece_.clear();
+      const std::size_t replaced = rule(i, from);
+      if (replaced == 0) {
+        ++i;
+        continue;
+      }
+      out_.append(text_, copied, i - copied);
+      out_ += piece_;
+      i += replaced;
+      from = copied = i;
     }
+    if (copied == 0) return;
+    out_.append(text_, copied);
     text_.swap(out_);
   }
 
   std::size_t pad(std::size_t i, std::size_t n) {
-    out_ += U' ';
-    out_.append(text_, i, n);
-    out_ += U' ';
+    piece_ += U' ';
+    piece_.append(text_, i, n);
+    piece_ += U' ';
     return n;
   }
 
   /// Puts spaces around each of the given characters.
   void pad_each(std::u32string_view characters) {
-    rewrite(characters, [&](std::size_t i) {
-      return characters.find(text_[i]) == std::u32string_view::npos ? 0 : pad(i, 1);
-    });
-  }
-
-  /// Puts spaces around each run of at least `least` times the character.
-  void pad_runs(char32_t character, std::size_t least) {
-    rewrite({&character, 1}, [&](std::size_t i) -> std::size_t {
-      std::size_t n = 0;
-      while (i + n < text_.size() && text_[i + n] == character) ++n;
-      return n >= least ? pad(i, n) : 0;
-    });
+    rewrite(characters, [this](std::size_t i, std::size_t) { return pad(i, 1); });
   }
 
   /// Puts spaces around each occurrence of a short string.
   void pad_all(std::u32string_view part) {
-    rewrite(part, [&](std::size_t i) { return starts(i, part) ? pad(i, part.size()) : 0; });
+    rewrite(part.substr(0, 1), [this, part](std::size_t i, std::size_t) {
+      return starts(i, part) ? pad(i, part.size()) : 0;
+    });
+  }
+
+  std::size_t run_length(std::size_t i) const {
+    const std::size_t end = std::min(text_.find_first_not_of(text_[i], i), text_.size());
+    return end - i;
   }
 
   bool starts(std::size_t i, std::u32string_view part) const {
@@ -107,40 +144,35 @@ class TreebankWords {
                       unicode::equal_ignoring_case);
   }
 
+  bool token_character_at(std::size_t i) const {
+    return i < text_.size() && unicode::is_token_character(text_[i]);
+  }
+  bool word_at(std::size_t i) const { return i < text_.size() && unicode::is_word(text_[i]); }
+  bool space_at(std::size_t i) const { return i < text_.size() && unicode::is_space(text_[i]); }
+
   void split_opening_quotes() {
-    rewrite(U"«“‘„`", [&](std::size_t i) -> std::size_t {
-      std::size_t n = 0;
-      while (i + n < text_.size() && text_[i + n] == U'`') ++n;
-      if (n > 0) return pad(i, n);
-      return text_[i] == U'«' || text_[i] == U'“' || text_[i] == U'‘' || text_[i] == U'„'
-                 ? pad(i, 1)
-                 : 0;
+    rewrite(U"«“‘„`", [this](std::size_t i, std::size_t) {
+      return pad(i, text_[i] == U'`' ? run_length(i) : 1);
     });
     if (text_.starts_with(U'"')) text_.replace(0, 1, U"``");
     pad_all(U"``");
-    rewrite(U"\"'", [&](std::size_t i) -> std::size_t {
-      if (std::u32string_view(U" ([{<").find(text_[i]) == std::u32string_view::npos) return 0;
+    rewrite(U" ([{<", [this](std::size_t i, std::size_t) -> std::size_t {
       const std::size_t quote = starts(i + 1, U"\"") ? 1 : starts(i + 1, U"''") ? 2 : 0;
       if (quote == 0) return 0;
-      out_ += text_[i];
-      out_ += U" `` ";
+      piece_ += text_[i];
+      piece_ += U" `` ";
       return quote + 1;
     });
-    rewrite(U"'", [&](std::size_t i) -> std::size_t {
+    rewrite(U"'", [this](std::size_t i, std::size_t) -> std::size_t {
       if (!opens_quotation(i)) return 0;
-      out_ += U"' ";
+      piece_ += U"' ";
       return 1;
     });
   }
 
-  bool token_character_at(std::size_t i) const {
-    return i < text_.size() && unicode::is_token_character(text_[i]);
-  }
-
   /// An apostrophe before a word, unless that word is the ending of a contraction.
   bool opens_quotation(std::size_t i) const {
-    if (text_[i] != U'\'' || !token_character_at(i + 1)) return false;
-    if (i > 0 && token_character_at(i - 1)) return false;
+    if (!token_character_at(i + 1) || (i > 0 && token_character_at(i - 1))) return false;
     for (const std::u32string_view ending : {U"re", U"ve", U"ll", U"m", U"t", U"s", U"d", U"n"}) {
       if (starts_ignoring_case(i + 1, ending) && !token_character_at(i + 1 + ending.size())) {
         return false;
@@ -149,16 +181,19 @@ class TreebankWords {
     return true;
   }
 
-  /// Splits the full stop that ends the text, also before closing marks: `[^.].[closing]*\s*$`.
+  /// Splits off the full stop that ends the text, also before closing marks, unless another stands
+  /// before it.
+  /// @param between  goes between the full stop and the marks
   void split_final_period(std::u32string_view closing, std::u32string_view between) {
+    const auto closes = [closing](char32_t c) {
+      return closing.find(c) != std::u32string_view::npos;
+    };
     std::size_t end = text_.size();
     while (end > 0 && unicode::is_white_space(text_[end - 1])) --end;
     std::size_t begin = end;
-    while (begin > 0 && closing.find(text_[begin - 1]) != std::u32string_view::npos) --begin;
+    while (begin > 0 && closes(text_[begin - 1])) --begin;
     if (begin < 2 || text_[begin - 1] != U'.' || text_[begin - 2] == U'.') return;
-    if (closing.find(U' ') != std::u32string_view::npos) {
-      while (end < text_.size() && text_[end] == U' ') ++end;
-    }
+    while (end < text_.size() && closes(text_[end])) ++end;
     const std::u32string marks = text_.substr(begin, end - begin);
     text_.erase(begin - 1);
     text_ += U" .";
@@ -169,29 +204,28 @@ class TreebankWords {
 
   void split_punctuation() {
     split_final_period(U"])}>\"'»”’ ", U" ");
-    rewrite(U":,", [&](std::size_t i) -> std::size_t {
-      if (text_[i] != U':' && text_[i] != U',') return 0;
+    rewrite(U":,", [this](std::size_t i, std::size_t) -> std::size_t {
       if (i + 1 == text_.size() || unicode::is_digit(text_[i + 1])) return 0;
-      out_ += U' ';
-      out_ += text_[i];
-      out_ += U' ';
-      out_ += text_[i + 1];
+      pad(i, 1);
+      piece_ += text_[i + 1];
       return 2;
     });
     if (text_.ends_with(U':') || text_.ends_with(U',')) {
       text_.insert(text_.size() - 1, 1, U' ');
       text_ += U' ';
     }
-    pad_runs(U'.', 2);
+    rewrite(U".", [this](std::size_t i, std::size_t) -> std::size_t {
+      const std::size_t dots = run_length(i);
+      return dots > 1 ? pad(i, dots) : 0;
+    });
     pad_each(U";@#$%&");
     pad_each(U"\u2012\u2013\u2014\u2015");
     split_final_period(U"])}>\"'", U"");
     pad_each(U"?!");
-    rewrite(U"'", [&](std::size_t i) -> std::size_t {
-      if (text_[i] == U'\'' || !starts(i + 1, U"' ")) return 0;
-      out_ += text_[i];
-      out_ += U" ' ";
-      return 3;
+    rewrite(U"'", [this](std::size_t i, std::size_t from) -> std::size_t {
+      if (i == from || text_[i - 1] == U'\'' || !starts(i + 1, U" ")) return 0;
+      piece_ += U" ' ";
+      return 2;
     });
     pad_each(U"*");
   }
@@ -204,14 +238,13 @@ class TreebankWords {
   void split_closing_quotes() {
     pad_each(U"»”’");
     pad_all(U"''");
-    rewrite(U"\"", [&](std::size_t i) -> std::size_t {
-      if (text_[i] != U'"') return 0;
-      out_ += U" '' ";
+    rewrite(U"\"", [this](std::size_t, std::size_t) -> std::size_t {
+      piece_ += U" '' ";
       return 1;
     });
     join_white_space();
-    split_endings({U"'s", U"'S", U"'m", U"'M", U"'d", U"'D", U"'"});
-    split_endings({U"'ll", U"'LL", U"'re", U"'RE", U"'ve", U"'VE", U"n't", U"N'T"});
+    split_endings(U"'", {U"'s", U"'S", U"'m", U"'M", U"'d", U"'D", U"'"});
+    split_endings(U"'nN", {U"'ll", U"'LL", U"'re", U"'RE", U"'ve", U"'VE", U"n't", U"N'T"});
   }
 
   void join_white_space() {
@@ -226,25 +259,21 @@ class TreebankWords {
     text_.swap(out_);
   }
 
-  /// Splits the first of the endings that stands before a space, after neither apostrophe nor
+  /// Splits off the first of the endings that stands before a space, after neither apostrophe nor
   /// space.
-  void split_endings(std::initializer_list<std::u32string_view> endings) {
-    rewrite(U"'", [&](std::size_t i) -> std::size_t {
-      if (text_[i] == U'\'' || text_[i] == U' ') return 0;
+  /// @param initials  the characters with which the endings start
+  void split_endings(std::u32string_view initials,
+                     std::initializer_list<std::u32string_view> endings) {
+    rewrite(initials, [this, endings](std::size_t i, std::size_t from) -> std::size_t {
+      if (i == from || text_[i - 1] == U'\'' || text_[i - 1] == U' ') return 0;
       for (const std::u32string_view ending : endings) {
-        if (!starts(i + 1, ending) || !starts(i + 1 + ending.size(), U" ")) continue;
-        out_ += text_[i];
-        out_ += U' ';
-        out_ += ending;
-        out_ += U' ';
-        return ending.size() + 2;
+        if (!starts(i, ending) || !starts(i + ending.size(), U" ")) continue;
+        pad(i, ending.size());
+        return ending.size() + 1;
       }
       return 0;
     });
   }
-
-  bool word_at(std::size_t i) const { return i < text_.size() && unicode::is_word(text_[i]); }
-  bool space_at(std::size_t i) const { return i < text_.size() && unicode::is_space(text_[i]); }
 
   struct Contraction {
     std::u32string_view first, second;
@@ -259,7 +288,7 @@ class TreebankWords {
                                                                  {U"lem", U"me"},
                                                                  {U"more", U"'n"},
                                                                  {U"wan", U"na"}}};
-    rewrite(U"nNmMtT'", [&](std::size_t i) -> std::size_t {
+    rewrite(U"cdglmwCDGLMW", [this](std::size_t i, std::size_t) -> std::size_t {
       if (i > 0 && word_at(i - 1)) return 0;
       for (const auto& [first, second] : contractions) {
         const std::size_t n = first.size() + second.size();
@@ -274,38 +303,38 @@ class TreebankWords {
       }
       return 0;
     });
-    rewrite(U"'", [&](std::size_t i) -> std::size_t {
-      if (text_[i] != U' ' || !starts_ignoring_case(i + 1, U"'t")) return 0;
+    rewrite(U"'", [this](std::size_t i, std::size_t from) -> std::size_t {
+      if (i == from || text_[i - 1] != U' ' || !starts_ignoring_case(i, U"'t")) return 0;
       for (const std::u32string_view verb : {U"is", U"was"}) {
-        if (!starts_ignoring_case(i + 3, verb) || word_at(i + 3 + verb.size())) continue;
-        split_in_two(i + 1, 2, 2 + verb.size());
-        return 3 + verb.size();
+        if (!starts_ignoring_case(i + 2, verb) || word_at(i + 2 + verb.size())) continue;
+        split_in_two(i, 2, 2 + verb.size());
+        return 2 + verb.size();
       }
       return 0;
     });
   }
 
   void split_in_two(std::size_t i, std::size_t first, std::size_t n) {
-    out_ += U' ';
-    out_.append(text_, i, first);
-    out_ += U' ';
-    out_.append(text_, i + first, n - first);
-    out_ += U' ';
+    piece_ += U' ';
+    piece_.append(text_, i, first);
+    piece_ += U' ';
+    piece_.append(text_, i + first, n - first);
+    piece_ += U' ';
   }
 
-  std::u32string text_, out_;
+  std::u32string text_, out_, piece_;
+  std::array<std::uint64_t, 2> held_ = {};
+  bool held_beyond_ascii_ = false;
 };
 
-/// The words of a text: each of its sentences split by `TreebankWords`.
-[[nodiscard]] inline std::vector<std::u32string> treebank_words(std::u32string_view text) {
+/// Calls `visit(std::u32string_view)` with each word of a text: its sentences, split by
+/// `TreebankWords`.
+template <class Visit>
+void for_each_word(std::u32string_view text, Visit visit) {
   TreebankWords split;
-  std::vector<std::u32string> words;
   for (const Span sentence : sentences(text)) {
-    for (std::u32string& word : split(text.substr(sentence.begin, sentence.end - sentence.begin))) {
-      words.push_back(std::move(word));
-    }
+    split(text.substr(sentence.begin, sentence.end - sentence.begin), visit);
   }
-  return words;
 }
 
 }  // namespace tilt::english

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <exception>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -10,63 +12,94 @@
 
 namespace tilt::llama {
 
-/// r(x, y) = log p(y | x, A) - log p(y | x, B), nats: how much more probable one system prompt makes
-/// a response than another does, under the same model.
+/// r(x, y) = log p(y | x, A) - log p(y | x, B), nats: how much likelier a response becomes when the
+/// model is given the system prompt A in place of B. The sum over the tokens that there are, the end
+/// token included, at temperature 1.
+///
+///     tilt::llama::ContrastReward reward{policy, "Answer cheerfully.", ""};
+///
+/// Its aligned law is known: with base law B and beta = 1 the tilted law p_B exp(r) is the model
+/// under A, and the reward of a prefix is the exact soft value of that prefix. So a method can be
+/// checked on a real model. For this the base law must be the model's own under B: the decoder's
+/// prompts carry B as their system message, or none if B is empty, and the sampler's `SamplingLaw` is
+/// neutral.
+///
+/// The system message of a prompt is replaced by A and by B; an empty text stands for no system
+/// message. Text is one user message. Prompts of token ids are refused, for they have no messages.
+///
+/// Cost: one forward per token and context, but for what the policy holds: a prefix that was scored
+/// before is not computed again, and what the policy has drawn under B has its log-probs already, so
+/// that mostly the new tokens under A are computed. Computes on the policy's model and waits for its
+/// other callers.
 class ContrastReward {
  public:
   static constexpr bool partial = true;
 
-  ContrastReward(Policy& policy, std::string system_a, std::string system_b)
-      : engine_(policy.engine()), a_(std::move(system_a)), b_(std::move(system_b)) {}
+  /// @param system_a, system_b  system prompts; empty: none
+  ContrastReward(const Policy& policy, std::string system_a, std::string system_b)
+      : engine_(policy.engine()),
+        system_a_(std::move(system_a)),
+        system_b_(std::move(system_b)) {}
 
+  /// @throws PartialFailure with a RewardError for each item that failed: a prompt of token ids, a
+  ///         response of text without ids, a context that does not fit into the cache, an error of
+  ///         llama.cpp
   void score(std::span<const Scoring> work, std::span<double> out) {
     std::vector<Task> tasks(2 * work.size());
     for (std::size_t i = 0; i < work.size(); ++i) {
-      for (const bool under_b : {false, true}) {
-        Task& task = tasks[2 * i + under_b];
-        try {
-          task = task_for(work[i], under_b ? b_ : a_);
-        } catch (...) {
-          task.error = std::current_exception();
-        }
-      }
+      prepare(tasks[2 * i], work[i], system_a_);
+      prepare(tasks[2 * i + 1], work[i], system_b_);
     }
     engine_->run(tasks);
     for_each_isolated(work.size(), [&](std::size_t i) {
-      double reward = 0;
-      for (const double sign : {1.0, -1.0}) {
-        const Task& task = tasks[2 * i + (sign < 0)];
-        if (task.error) throw RewardError(message_of(task.error));
-        for (const double log_prob : task.log_probs) reward += sign * log_prob;
-      }
-      out[i] = reward;
+      out[i] = log_prob(tasks[2 * i]) - log_prob(tasks[2 * i + 1]);
     });
   }
 
+  /// Called by the decoder with the base law of its sampler.
+  /// @throws InvalidOption unless the law is neutral: under another one r is no log-ratio of laws
+  void check_law(const SamplingLaw& law) const {
+    if (!law.neutral()) {
+      throw InvalidOption("the sampler's SamplingLaw", "not neutral",
+                          "the model's own (temperature 1, nothing cut off, no stop) for a "
+                          "llama::ContrastReward");
+    }
+  }
+
  private:
-  [[nodiscard]] Task task_for(const Scoring& work, const std::string& system) const {
-    if (work.prompt->is_tokens()) {
+  // Fills in what to score, or why it cannot be.
+  void prepare(Task& task, const Scoring& work, const std::string& system) const {
+    try {
+      task.tokens = engine_->model().prompt_tokens(with_system(*work.prompt, system));
+      task.prompt = task.score_from = task.tokens.size();
+      engine_->model().append_response(*work.response, task.tokens);
+    } catch (...) {
+      task.error = std::current_exception();
+    }
+  }
+
+  static Prompt with_system(const Prompt& prompt, const std::string& system) {
+    if (prompt.is_tokens()) {
       throw RewardError("a prompt of token ids has no system message to replace");
     }
     std::vector<Message> messages;
     if (!system.empty()) messages.push_back({"system", system});
-    for (const Message& message : work.prompt->messages()) {
+    if (!prompt.is_messages()) messages.push_back({"user", std::string(prompt.text())});
+    for (const Message& message : prompt.messages()) {
       if (message.role != "system") messages.push_back(message);
     }
-    if (!work.prompt->is_messages()) {
-      messages.push_back({"user", std::string(work.prompt->text())});
-    }
-    Task task;
-    task.tokens = engine_->model().prompt_tokens(Prompt::from_messages(std::move(messages)));
-    task.from = task.tokens.size();
-    for (const Token token : work.response->tokens) engine_->model().check_token(token);
-    task.tokens.insert(task.tokens.end(), work.response->tokens.begin(),
-                       work.response->tokens.end());
-    return task;
+    return Prompt::from_messages(std::move(messages));
+  }
+
+  static double log_prob(const Task& task) {
+    if (task.error) throw RewardError(message_of(task.error));
+    double sum = 0;
+    for (const double term : task.log_probs) sum += term;
+    return sum;
   }
 
   std::shared_ptr<Engine> engine_;
-  std::string a_, b_;
+  std::string system_a_, system_b_;
 };
 
 }  // namespace tilt::llama

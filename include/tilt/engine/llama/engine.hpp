@@ -1,11 +1,15 @@
 #pragma once
 
+#include <cmath>
+#include <cstdint>
 #include <exception>
+#include <filesystem>
 #include <list>
 #include <mutex>
-#include <optional>
 #include <span>
-#include <thread>
+#include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "tilt/core/token_law.hpp"
@@ -14,247 +18,307 @@
 
 namespace tilt::llama {
 
-/// What an engine has done since it was made.
+/// What an engine has done since it was made, and what it holds.
 struct Statistics {
-  std::size_t decode_calls = 0;    ///< calls of llama_decode, each over many sequences
-  std::size_t token_forwards = 0;  ///< tokens computed by the model
-  std::size_t context_tokens = 0;  ///< tokens of prompts, prefixes and scored responses needed
-  std::size_t cached_tokens = 0;   ///< of those, tokens that were not computed again
+  std::size_t decode_calls = 0;     ///< calls of llama_decode, each for many sequences
+  std::size_t token_forwards = 0;   ///< tokens that the model computed
+  std::size_t context_tokens = 0;   ///< tokens of prompts, prefixes and scored responses needed
+  std::size_t cached_tokens = 0;    ///< of those, tokens that were not computed again
+  std::size_t restored_tokens = 0;  ///< tokens copied back from main memory
   std::size_t resident_tokens = 0;  ///< tokens in the cache now
+  std::size_t parked_bytes = 0;     ///< main memory that parked sequences take now
 };
 
-/// A piece of work for the engine: continue a context (`work` set), or find the log-probs of its
-/// tokens from `from` on.
+/// A piece of work for an engine: to continue a context by drawing tokens (`work` and `out` are set),
+/// to find the log-probs of given tokens (`score_from` is set), or the logits of the token that
+/// follows (`logits` is set).
 struct Task {
-  std::vector<Token> tokens = {};      ///< the context, or context and scored tokens
-  const Generation* work = nullptr;    ///< what to generate
-  Response* out = nullptr;             ///< where to
-  std::size_t from = npos;             ///< first token to score
-  const SamplingLaw* law = nullptr;    ///< under which law; null: the model's own
-  std::vector<double> log_probs = {};  ///< result of scoring, nats, tokens from `from` on
-  std::vector<float>* logits = nullptr;  ///< where to put the logits of the token that follows
-  std::exception_ptr error = {};       ///< why it failed
+  std::vector<Token> tokens = {};  ///< the context, at least one token; when scoring, the whole
+  std::size_t prompt = 0;          ///< tokens of it that are the prompt
+  const Generation* work = nullptr;
+  Response* out = nullptr;
+  std::size_t score_from = npos;       ///< the first token to score, at least 1
+  const SamplingLaw* law = nullptr;    ///< the law to score under; null: the model's own
+  std::vector<double> log_probs = {};  ///< filled when scoring: nats, from `score_from` on
+  std::vector<float>* logits = nullptr;
+  std::exception_ptr error = {};  ///< why it failed; set beforehand, the task is left out
 };
 
-/// Runs tasks over one context: shares what they have in common, decodes them side by side, and puts
-/// the next task in the place of one that has finished.
+/// Runs tasks on one model with one key-value cache: computes what they have in common once, decodes
+/// them side by side in one call per step, and gives the place of a task that has finished to the
+/// next one that waits.
 class Engine {
  public:
-  Engine(const std::filesystem::path& path, PolicyOptions options)
-      : options_(checked(std::move(options))),
-        model_(path, options_.gpu_layers, options_.chat_template),
-        cache_(model_, options_, options_.threads) {}
+  /// @throws InvalidOption, PolicyError  as `Policy` does
+  Engine(const std::filesystem::path& path, const PolicyOptions& options)
+      : options_(checked(options)),
+        model_(path, options_.gpu_layers, options_.chat_template, options_.verbose),
+        cache_(model_, options_) {}
 
   [[nodiscard]] const Model& model() const noexcept { return model_; }
+  /// Tokens that the cache holds.
   [[nodiscard]] std::size_t capacity() const noexcept { return cache_.capacity(); }
 
   [[nodiscard]] Statistics statistics() {
     const std::lock_guard lock(mutex_);
-    statistics_.resident_tokens = cache_.capacity() - cache_.free_cells();
-    return statistics_;
+    Statistics result = statistics_;
+    result.restored_tokens = cache_.restored();
+    result.resident_tokens = cache_.used();
+    result.parked_bytes = cache_.parked_bytes();
+    return result;
   }
 
-  /// Forgets all that is resident.
+  /// Forgets every sequence that it holds.
   void clear() {
     const std::lock_guard lock(mutex_);
     cache_.clear();
   }
 
-  /// Runs all tasks; the error of each that failed is left in it. One caller at a time: others wait.
+  /// Runs all tasks and leaves in each why it failed. Calls from several threads wait for each other.
   void run(std::span<Task> tasks) {
     const std::lock_guard lock(mutex_);
-    queue_.clear();
-    runs_.clear();
+    waiting_.clear();
     for (Task& task : tasks) {
-      const bool nothing = task.work == nullptr && task.from >= task.tokens.size() &&
-                           task.logits == nullptr;
-      if (!task.error && !nothing) queue_.push_back(&task);
+      if (task.error || !has_work(task)) continue;
+      try {
+        check_size(task);
+        waiting_.push_back(&task);
+      } catch (...) {
+        fail(task);
+      }
     }
     try {
       admit();
       while (!runs_.empty()) {
-        decode();
+        step();
         admit();
       }
     } catch (...) {
-      // The state of the cache is unknown: start afresh, keep what has finished.
-      for (Run& run : runs_) run.task->error = std::current_exception();
-      for (Task* task : queue_) task->error = std::current_exception();
+      // What the cache holds is unknown now. What has finished is kept.
+      for (const Run& run : runs_) fail(*run.task);
+      for (Task* task : waiting_) fail(*task);
       runs_.clear();
       cache_.clear();
     }
   }
 
  private:
+  // A task that is being worked on, and its place in the cache.
   struct Run {
-    Task* task;
-    Sequence* sequence;
-    std::size_t last;       // cells that it may need in all
-    std::string text = {};  // of prefix and continuation: stop strings may begin in the prefix
+    Task* task = nullptr;
+    Sequence* sequence = nullptr;  // null once it has finished
+    std::size_t cells = 0;         // that it may need in all
+    std::string text = {};         // of prefix and continuation: a stop string may begin in either
   };
+  // A token of a batch.
   struct Row {
     Run* run;
     std::size_t position;
     bool output;
   };
 
-  static PolicyOptions checked(PolicyOptions options) {
-    require_option(options.sequences >= 1 && options.sequences <= 128, "PolicyOptions.sequences",
-                   options.sequences, "from 1 to 128");
-    require_option(options.context >= 1 && options.context <= (1u << 30), "PolicyOptions.context",
-                   options.context, "from 1 to 2^30 tokens");
-    require_option(options.threads <= 1024, "PolicyOptions.threads", options.threads,
-                   "from 0 (all cores) to 1024");
-    if (options.threads == 0) {
-      options.threads = std::max<std::size_t>(1, std::thread::hardware_concurrency());
-    }
-    if (!options.verbose) Log::capture();
-    return options;
+  static void fail(Task& task) {
+    if (task.out != nullptr) *task.out = {};
+    task.error = std::current_exception();
   }
 
-  // New tokens that a task may make.
-  static std::size_t room(const Task& task) {
+  static bool scores(const Task& task) { return task.score_from != npos; }
+
+  static bool has_work(const Task& task) {
+    if (task.work != nullptr) return task.work->max_tokens > 0;
+    return !scores(task) || task.score_from < task.tokens.size();
+  }
+
+  // A task must fit into the cache when it is alone there.
+  void check_size(const Task& task) const {
+    if (task.tokens.empty() || task.score_from == 0) {
+      throw PolicyError("the context has no tokens, so that the model has nothing to continue");
+    }
+    if (task.tokens.size() > capacity() ||
+        new_tokens(task) > capacity() - task.tokens.size() + 1) {
+      throw PolicyError("a context of " + std::to_string(task.tokens.size()) + " tokens with " +
+                        std::to_string(new_tokens(task)) +
+                        " new ones does not fit into the key-value cache of " +
+                        std::to_string(capacity()) + " tokens (PolicyOptions.context)");
+    }
+  }
+
+  // Tokens that a task may draw.
+  static std::size_t new_tokens(const Task& task) {
     if (task.work == nullptr) return 0;
-    std::size_t most = task.work->max_tokens;
-    if (task.work->until) most = std::min(most, task.work->until->max_tokens);
-    return most;
+    return task.work->until ? std::min(task.work->max_tokens, task.work->until->max_tokens)
+                            : task.work->max_tokens;
   }
 
-  // Cells that a task may need: its last token is never computed, unless its logits are wanted.
-  static std::size_t cells(const Task& task) {
-    return task.tokens.size() + room(task) - (task.logits != nullptr ? 0 : 1);
+  // Cells that a task may need: the last token that it draws or scores is not computed.
+  static std::size_t cells_for(const Task& task) {
+    return task.tokens.size() + new_tokens(task) - (task.logits != nullptr ? 0 : 1);
   }
 
-  // Tokens of a sequence that a task need not compute. To draw or score the token at a position
-  // takes the logits of the one before, which the cache does not hold.
+  // How many tokens of a task need not be computed, given a sequence. The cache holds no logits, and
+  // to draw or score a token takes those of the one before. All of them when every log-prob that is
+  // asked for is known.
   static std::size_t usable(const Task& task, const Sequence& sequence) {
-    std::size_t common = sequence.common(task.tokens);
-    if (task.from == npos) {
-      return std::min({common, sequence.computed(), task.tokens.size() - 1});
+    const std::size_t common = sequence.common(task.tokens);
+    std::size_t needed = task.tokens.size();  // the token before this one must be computed
+    if (scores(task)) {
+      needed = task.score_from;
+      if (task.law == nullptr) {
+        while (needed < common && !std::isnan(sequence.log_probs[needed])) ++needed;
+      }
+      if (needed == task.tokens.size()) return needed;
     }
-    std::size_t known = task.from;
-    if (task.law == nullptr) {
-      while (known < common && !std::isnan(sequence.log_probs[known])) ++known;
-    }
-    if (known >= task.tokens.size()) return known;
-    return std::min({common, sequence.computed(), known - 1});
+    return std::min({common, sequence.computed(), needed - 1});
   }
 
-  // Puts waiting tasks to work while there is room for them.
-  void admit() {
-    for (auto next = queue_.begin(); next != queue_.end() && runs_.size() < options_.sequences;) {
-      Task& task = **next;
-      Sequence* source = nullptr;
-      std::size_t shared = 0;
-      for (Sequence& sequence : cache_.sequences()) {
-        const std::size_t n = usable(task, sequence);
-        if (n > shared) {
-          shared = n;
-          source = &sequence;
-        }
-      }
-      if (task.from != npos && shared >= task.tokens.size()) {
-        finish_scored(task, *source);
-        next = queue_.erase(next);
-        continue;
-      }
-      if (soon_shared(task, shared)) {
-        ++next;  // a running task is about to compute what this one needs as well
-        continue;
-      }
-      std::size_t reserved = 0;
-      for (const Run& run : runs_) reserved += run.last - run.sequence->computed();
-      const std::size_t held = cache_.running_cells(source, shared);
-      const std::size_t need = cells(task) - shared;
-      if (held + reserved + need > cache_.capacity()) break;
-      start(task, source, shared, reserved + need);
-      next = queue_.erase(next);
-    }
-  }
-
-  bool soon_shared(const Task& task, std::size_t shared) const {
+  // Cells that may yet be asked for by what runs.
+  [[nodiscard]] std::size_t reserved() const {
+    std::size_t cells = 0;
     for (const Run& run : runs_) {
-      const std::size_t planned =
+      if (run.sequence != nullptr) cells += run.cells - run.sequence->computed();
+    }
+    return cells;
+  }
+
+  // Puts waiting tasks to work, in their order, while there is room.
+  void admit() {
+    for (auto next = waiting_.begin(); next != waiting_.end();) {
+      if (runs_.size() == options_.sequences) break;
+      Task& task = **next;
+      const auto [source, shared] = best_match(task);
+      if (scores(task) && shared == task.tokens.size()) {
+        read_log_probs(task, *source);
+        count(task, shared);
+      } else if (waits_for_another(task, shared)) {
+        ++next;
+        continue;
+      } else if (!start(task, source, shared)) {
+        break;  // in order, or a long task might wait for ever
+      }
+      next = waiting_.erase(next);
+    }
+    if (!runs_.empty()) cache_.limit_resting();
+  }
+
+  // The sequence that saves a task the most, and how many tokens. A live one rather than a parked one.
+  std::pair<Sequence*, std::size_t> best_match(const Task& task) {
+    Sequence* source = nullptr;
+    std::size_t most = 0;
+    for (Sequence& sequence : cache_.sequences()) {
+      const std::size_t n = usable(task, sequence);
+      if (n > most || (n == most && n > 0 && sequence.live() && !source->live())) {
+        source = &sequence;
+        most = n;
+      }
+    }
+    if (source != nullptr) cache_.touch(*source);
+    return {source, most};
+  }
+
+  // Whether a running task is about to compute something that this one needs too.
+  [[nodiscard]] bool waits_for_another(const Task& task, std::size_t shared) const {
+    for (const Run& run : runs_) {
+      const std::size_t common =
           std::min(run.sequence->common(task.tokens), task.tokens.size() - 1);
-      if (planned > shared && planned > run.sequence->computed()) return true;
+      if (common > shared && common > run.sequence->computed()) return true;
     }
     return false;
   }
 
-  Run& start(Task& task, Sequence* source, std::size_t shared, std::size_t room) {
-    Sequence& sequence = cache_.open(task.tokens, source, shared);
-    cache_.make_room(room);
-    Run& run = runs_.emplace_back(Run{&task, &sequence, cells(task)});
-    if (task.work != nullptr) {
-      run.text = task.work->prefix.text;
-      task.out->usage = {task.tokens.size(), shared};
+  // Starts a task if the cells suffice for it and for all that runs, to the end.
+  bool start(Task& task, Sequence* source, std::size_t shared) {
+    Sequence* live = source;
+    std::size_t live_shared = shared;
+    if (source != nullptr && !source->live()) {
+      std::tie(live, live_shared) = cache_.closest_live(task.tokens, shared);
     }
-    statistics_.context_tokens += task.tokens.size();
-    statistics_.cached_tokens += shared;
-    return run;
-  }
-
-  void finish_scored(Task& task, Sequence& source) {
-    cache_.touch(source);
-    task.log_probs.assign(source.log_probs.begin() + static_cast<std::ptrdiff_t>(task.from),
-                          source.log_probs.begin() +
-                              static_cast<std::ptrdiff_t>(task.tokens.size()));
-    statistics_.context_tokens += task.tokens.size();
-    statistics_.cached_tokens += task.tokens.size();
-  }
-
-  // Tokens of a run that are to be computed: a scored sequence ends before its last token.
-  static std::size_t planned(const Run& run) {
-    return run.sequence->tokens.size() - (run.task->from != npos ? 1 : 0);
-  }
-
-  bool wants_logits(const Run& run, std::size_t position) const {
-    if (run.task->from == npos) return position + 1 == run.sequence->tokens.size();
-    return position + 1 >= run.task->from;
-  }
-
-  // One call of llama_decode over all runs, and what follows from its logits.
-  void decode() {
-    rows_.clear();
-    std::size_t outputs = 0;
-    // Sequences that generate come first, so that a long prompt does not hold them up.
-    for (const bool generating : {true, false}) {
-      for (Run& run : runs_) {
-        const std::size_t end = planned(run);
-        if ((end - run.sequence->computed() == 1) != generating) continue;
-        for (std::size_t p = run.sequence->computed(); p < end; ++p) {
-          const bool output = wants_logits(run, p);
-          if (rows_.size() == Cache::batch_size || outputs + output > cache_.outputs()) break;
-          rows_.push_back({&run, p, output});
-          outputs += output;
-        }
-      }
+    const std::size_t cells = cells_for(task);
+    const std::size_t promised = reserved();
+    if (cache_.running_cells(live, live_shared) + promised + cells - live_shared >
+        cache_.capacity()) {
+      return false;
     }
-    call_decode();
-    for (const Row& row : rows_) cache_.computed(*row.run->sequence);
-    ++statistics_.decode_calls;
-    statistics_.token_forwards += rows_.size();
+    Chunks chunks;
+    std::vector<double> known;
+    if (source != nullptr) {
+      if (!source->live()) chunks = source->chunks;
+      const auto n = static_cast<std::ptrdiff_t>(source->common(task.tokens));
+      known.assign(source->log_probs.begin(), source->log_probs.begin() + n);
+    }
+    Sequence& sequence = cache_.open(task.tokens, task.prompt, live, live_shared);
+    std::copy(known.begin(), known.end(), sequence.log_probs.begin());
+    cache_.restore(sequence, chunks, shared);
+    if (!cache_.make_room(promised + cells - sequence.computed())) {
+      throw PolicyError("the key-value cache is full");
+    }
+    count(task, sequence.computed());
+    Run& run = runs_.emplace_back();
+    run.task = &task;
+    run.sequence = &sequence;
+    run.cells = cells;
+    if (task.work != nullptr) run.text = task.work->prefix.text;
+    return true;
+  }
+
+  void count(const Task& task, std::size_t cached) {
+    statistics_.context_tokens += task.tokens.size();
+    statistics_.cached_tokens += cached;
+    if (task.out != nullptr) task.out->usage = {task.tokens.size(), cached};
+  }
+
+  static void read_log_probs(Task& task, const Sequence& sequence) {
+    task.log_probs.assign(
+        sequence.log_probs.begin() + static_cast<std::ptrdiff_t>(task.score_from),
+        sequence.log_probs.begin() + static_cast<std::ptrdiff_t>(task.tokens.size()));
+  }
+
+  // One call of llama_decode for all runs, and what follows from its logits.
+  void step() {
+    fill_rows();
+    decode();
+    for (const Row& row : rows_) cache_.add_cell(*row.run->sequence);
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       if (rows_[i].output) use_logits(rows_[i], static_cast<std::int32_t>(i));
     }
     runs_.remove_if([](const Run& run) { return run.sequence == nullptr; });
   }
 
-  void call_decode() {
+  // The tokens to compute: what is one token away from its logits comes first, so that a long prompt
+  // holds nobody up.
+  void fill_rows() {
+    rows_.clear();
+    std::size_t outputs = 0;
+    for (const bool near : {true, false}) {
+      for (Run& run : runs_) {
+        const Task& task = *run.task;
+        const Sequence& sequence = *run.sequence;
+        const std::size_t end = sequence.tokens.size() - (scores(task) ? 1 : 0);
+        if ((end - sequence.computed() == 1) != near) continue;
+        for (std::size_t p = sequence.computed(); p < end; ++p) {
+          const bool output = scores(task) ? p + 1 >= task.score_from : p + 1 == end;
+          if (rows_.size() == cache_.batch_size() || (output && outputs == cache_.outputs())) break;
+          rows_.push_back({&run, p, output});
+          outputs += output;
+        }
+      }
+    }
+  }
+
+  void decode() {
     const std::size_t n = rows_.size();
     tokens_.resize(n);
     positions_.resize(n);
     ids_.resize(n);
     id_pointers_.resize(n);
     id_counts_.assign(n, 1);
-    flags_.resize(n);
+    outputs_.resize(n);
     for (std::size_t i = 0; i < n; ++i) {
       const Sequence& sequence = *rows_[i].run->sequence;
       tokens_[i] = sequence.tokens[rows_[i].position];
       positions_[i] = static_cast<llama_pos>(rows_[i].position);
       ids_[i] = sequence.id;
       id_pointers_[i] = &ids_[i];
-      flags_[i] = rows_[i].output ? 1 : 0;
+      outputs_[i] = rows_[i].output ? 1 : 0;
     }
     llama_batch batch = {};
     batch.n_tokens = static_cast<std::int32_t>(n);
@@ -262,49 +326,45 @@ class Engine {
     batch.pos = positions_.data();
     batch.n_seq_id = id_counts_.data();
     batch.seq_id = id_pointers_.data();
-    batch.logits = flags_.data();
+    batch.logits = outputs_.data();
     const std::int32_t status = llama_decode(cache_.get(), batch);
     if (status != 0) {
       throw PolicyError("llama_decode failed with status " + std::to_string(status) +
-                        (status == 1 ? " (no room in the key-value cache)" : "") + Log::reason());
+                        (status == 1 ? ", no room in the key-value cache" : "") + Log::reason());
     }
+    ++statistics_.decode_calls;
+    statistics_.token_forwards += n;
   }
 
   void use_logits(const Row& row, std::int32_t index) {
     Run& run = *row.run;
-    if (run.sequence == nullptr) return;
+    Task& task = *run.task;
     const float* logits = llama_get_logits_ith(cache_.get(), index);
     if (logits == nullptr) throw PolicyError("llama.cpp gave no logits" + Log::reason());
     const std::span<const float> values(logits, model_.vocabulary_size());
-    Task& task = *run.task;
     if (task.logits != nullptr) {
       task.logits->assign(values.begin(), values.end());
       return finish(run);
     }
     law_.read(values);
-    if (task.from != npos) return score(run, row.position + 1);
-    // Tasks with the very same context draw from the same logits.
-    const std::vector<Token>& context = run.sequence->tokens;
-    if (context.size() == task.tokens.size()) draw_alike(run);
+    if (scores(task)) return score(run, row.position + 1);
+    if (run.sequence->tokens.size() == task.tokens.size()) draw_alike(run);
     draw(run);
   }
 
-  void draw_alike(Run& first) {
-    for (auto next = queue_.begin(); next != queue_.end() && runs_.size() < options_.sequences;) {
+  // Tasks that wait with the very same context as one that has just got its logits draw from them.
+  void draw_alike(const Run& first) {
+    for (auto next = waiting_.begin(); next != waiting_.end();) {
+      if (runs_.size() == options_.sequences) break;
       Task& task = **next;
-      if (task.work == nullptr || task.tokens != first.task->tokens) {
+      const bool alike = task.work != nullptr && task.tokens == first.task->tokens;
+      if (!alike) {
         ++next;
         continue;
       }
-      const std::size_t shared = first.sequence->computed();
-      std::size_t reserved = 0;
-      for (const Run& run : runs_) {
-        if (run.sequence != nullptr) reserved += run.last - run.sequence->computed();
-      }
-      const std::size_t need = cells(task) - shared;
-      if (cache_.running_cells(nullptr, 0) + reserved + need > cache_.capacity()) break;
-      next = queue_.erase(next);
-      draw(start(task, first.sequence, shared, reserved + need));
+      if (!start(task, first.sequence, task.tokens.size())) break;
+      next = waiting_.erase(next);
+      draw(runs_.back());
     }
   }
 
@@ -318,18 +378,14 @@ class Engine {
       task.log_probs.push_back(law_.log_prob(*task.law, token));
     }
     if (position + 1 < sequence.tokens.size()) return;
-    if (task.law == nullptr) {
-      task.log_probs.assign(sequence.log_probs.begin() + static_cast<std::ptrdiff_t>(task.from),
-                            sequence.log_probs.end());
-    }
+    if (task.law == nullptr) read_log_probs(task, sequence);
     finish(run);
   }
 
-  // Draws the next token of a run from the logits that were read.
+  // Draws the next token of a run from the logits that were read, or ends it.
   void draw(Run& run) {
     const Generation& work = *run.task->work;
     Response& out = *run.task->out;
-    Sequence& sequence = *run.sequence;
     if (work.until && work.until->needs_entropy() && out.tokens.size() >= work.until->min_tokens &&
         law_.entropy() >= work.until->entropy) {
       out.finish = Finish::segment;
@@ -340,8 +396,8 @@ class Engine {
     out.tokens.push_back(drawn.token);
     out.log_probs.push_back(drawn.log_prob);
     out.raw_log_probs.push_back(drawn.raw_log_prob);
-    sequence.tokens.push_back(drawn.token);
-    sequence.log_probs.push_back(drawn.raw_log_prob);
+    run.sequence->tokens.push_back(drawn.token);
+    run.sequence->log_probs.push_back(drawn.raw_log_prob);
     const std::size_t before = run.text.size();
     model_.append_piece(drawn.token, run.text);
     out.ends.push_back(static_cast<std::uint32_t>(run.text.size() - work.prefix.text.size()));
@@ -363,24 +419,25 @@ class Engine {
       run.task->out->text = run.text.substr(run.task->work->prefix.text.size());
     }
     cache_.close(*run.sequence);
-    run.sequence = nullptr;  // removed when all rows of the batch are used
+    run.sequence = nullptr;
   }
 
   std::mutex mutex_ = {};
-  PolicyOptions options_;
-  Model model_;
+  const PolicyOptions options_;
+  const Model model_;
   Cache cache_;
   Statistics statistics_ = {};
   TokenLaw<float> law_ = {};
-  std::list<Task*> queue_ = {};
-  std::list<Run> runs_ = {};
+  std::list<Task*> waiting_ = {};
+  std::list<Run> runs_ = {};  // a list: rows point to its elements while others are added
   std::vector<Row> rows_ = {};
+  // The arrays of a llama_batch.
   std::vector<Token> tokens_ = {};
   std::vector<llama_pos> positions_ = {};
   std::vector<llama_seq_id> ids_ = {};
   std::vector<llama_seq_id*> id_pointers_ = {};
   std::vector<std::int32_t> id_counts_ = {};
-  std::vector<std::int8_t> flags_ = {};
+  std::vector<std::int8_t> outputs_ = {};
 };
 
 }  // namespace tilt::llama

@@ -4,6 +4,7 @@
 #include <ggml-backend.h>
 #include <llama.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdio>
@@ -11,6 +12,7 @@
 #include <fstream>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +20,7 @@
 
 #include "tilt/core/error.hpp"
 #include "tilt/core/prompt.hpp"
+#include "tilt/core/response.hpp"
 
 namespace tilt::llama {
 
@@ -98,11 +101,13 @@ class Model {
   /// @param gpu_layers     layers kept on a graphics processor; 0: none, -1: all
   /// @param chat_template  the name of a template that llama.cpp knows ("chatml"), or a template's
   ///                       text; empty: the model's own
+  /// @param verbose        let llama.cpp write its messages to standard error
   /// @throws PolicyError when the file is missing or broken, or the model is of a kind whose memory
   ///         cannot be branched (recurrent, hybrid, diffusion, encoder-decoder)
-  Model(const std::filesystem::path& path, int gpu_layers, std::string chat_template = {})
+  Model(const std::filesystem::path& path, int gpu_layers, std::string chat_template, bool verbose)
       : template_(std::move(chat_template)) {
     check_file(path);
+    if (!verbose) Log::capture();
     load_backends();
     llama_model_params params = llama_model_default_params();
     params.n_gpu_layers = gpu_layers;
@@ -197,6 +202,16 @@ class Model {
     if (template_.empty()) return tokenize(prompt.text(), false, true);
     const std::array<Message, 1> turn = {Message{"user", std::string(prompt.text())}};
     return chat_tokens(turn);
+  }
+
+  /// Appends the ids of a response to a context.
+  /// @throws PolicyError when it has text but no ids, or an id is not in the vocabulary
+  void append_response(const Response& response, std::vector<Token>& tokens) const {
+    if (response.tokens.empty() && !response.text.empty()) {
+      throw PolicyError("a response of text without token ids can be neither continued nor scored");
+    }
+    for (const Token token : response.tokens) check_token(token);
+    tokens.insert(tokens.end(), response.tokens.begin(), response.tokens.end());
   }
 
   /// @throws PolicyError unless the id is in the vocabulary

@@ -14,6 +14,30 @@
 namespace tilt::llama {
 
 /// A language model that llama.cpp runs inside the program. Serves every capability, exactly.
+///
+///     tilt::llama::Policy policy{"SmolLM2-135M-Instruct.Q4_1.gguf"};
+///
+/// Law: each token is drawn here, from the model's logits over the whole vocabulary, under
+/// `Generation::law`; the draw at position t of the response uses the stream (seed, t), so that a
+/// response made in segments equals the one made whole. `SamplingLaw::extra` must be empty.
+///
+/// Prompts: text is one user message, messages are rendered with the model's chat template, both
+/// followed by the opening of the answer; ids are taken as they are. Nothing is added to the messages
+/// given, also where a template would add a system message of its own. The names of special tokens
+/// inside a message are plain text to the model.
+///
+/// Cost: what the works of a call have in common, and what is still held from earlier calls, is not
+/// computed again, but for the last token of a context, because a cache holds no logits; works with
+/// the same context share that one as well. `Response::usage` and `statistics()` tell. One call
+/// generates up to `PolicyOptions::sequences` responses side by side, and the next work takes the
+/// place of one that has finished.
+///
+/// Numbers: the logits of a token depend a little on what else is computed in the same batch and on
+/// what was cached, by 0.01 to 0.02 nat with weights of 4 or 8 bits. So the same calls on a fresh
+/// policy give the same responses, but a draw may come out differently when it is grouped with others
+/// or when its prefix was cached, and log-probs that are computed anew differ by as much.
+///
+/// Several threads may call it; they wait for each other. Copies share the model and the cache.
 class Policy {
  public:
   static constexpr Capabilities capabilities = {.tokens = true,
@@ -26,39 +50,60 @@ class Policy {
   /// @param model  a GGUF file
   /// @throws InvalidOption when an option is out of its range
   /// @throws PolicyError when the file is missing or broken, or llama.cpp cannot run it
-  explicit Policy(const std::filesystem::path& model, PolicyOptions options = {})
-      : engine_(std::make_shared<Engine>(model, std::move(options))) {}
+  explicit Policy(const std::filesystem::path& model, const PolicyOptions& options = {})
+      : engine_(std::make_shared<Engine>(model, options)) {}
 
+  /// Continues each work; see `tilt::Policy`.
+  /// @throws PartialFailure with, for each work that failed: InvalidOption for a law out of range or
+  ///         with `extra`; PolicyError for a context that is empty, that does not fit into the cache
+  ///         together with the new tokens, or that holds text without ids or ids that are not in the
+  ///         vocabulary, and for errors of llama.cpp
   void generate(std::span<const Generation> work, std::span<Response> out) {
     std::vector<Task> tasks(work.size());
     for (std::size_t i = 0; i < work.size(); ++i) {
+      prepare(tasks[i], work[i].prompt, work[i].prefix);
+      tasks[i].work = &work[i];
+      tasks[i].out = &out[i];
       try {
-        if (work[i].max_tokens == 0) {
-          out[i].finish = Finish::length;
-          continue;
+        check_law(work[i].law, "Generation.law");
+        if (!work[i].law.extra.empty()) {
+          throw InvalidOption("SamplingLaw.extra", '"' + work[i].law.extra + '"',
+                              "empty for llama::Policy, which has no further settings");
         }
-        tasks[i] = task_for(work[i], out[i]);
       } catch (...) {
         tasks[i].error = std::current_exception();
       }
+      if (work[i].max_tokens == 0) out[i].finish = Finish::length;
     }
     engine_->run(tasks);
-    rethrow(tasks);
+    for_each_isolated(tasks.size(), [&](std::size_t i) {
+      if (tasks[i].error) std::rethrow_exception(tasks[i].error);
+    });
   }
 
+  /// The token that ends a response, and whether one does: a model may have several.
   [[nodiscard]] Token end_token() const { return model().end_token(); }
   [[nodiscard]] bool is_end(Token token) const { return model().is_end(token); }
-  [[nodiscard]] std::string fingerprint() const { return model().fingerprint(); }
-  [[nodiscard]] std::size_t context_length() const { return engine_->capacity(); }
-  [[nodiscard]] Statistics statistics() const { return engine_->statistics(); }
-  void clear_cache() { engine_->clear(); }
 
+  /// Text that changes with the model's content.
+  [[nodiscard]] std::string fingerprint() const { return model().fingerprint(); }
+
+  /// Tokens that the cache holds: no prompt with its response may be longer.
+  [[nodiscard]] std::size_t context_length() const noexcept { return engine_->capacity(); }
+
+  /// The ids of plain text, without special tokens.
   [[nodiscard]] std::vector<Token> tokenize(std::string_view text) const {
     return model().tokenize(text, false, false);
   }
+
+  /// The ids that the model is given for a prompt.
+  /// @throws PolicyError as `generate` does
   [[nodiscard]] std::vector<Token> prompt_tokens(const Prompt& prompt) const {
     return model().prompt_tokens(prompt);
   }
+
+  /// A token's bytes: maybe a part of a UTF-8 character; none for a control token.
+  /// @throws PolicyError when the id is not in the vocabulary
   [[nodiscard]] std::string piece(Token token) const {
     model().check_token(token);
     std::string text;
@@ -66,74 +111,59 @@ class Policy {
     return text;
   }
 
-  /// log p of each token of a given response under the law, nats.
+  /// log p of each token of a given response under the law, nats; -infinity for one that the law
+  /// excludes. What the policy has drawn or scored before and still holds is not computed again
+  /// under the model's own law.
+  /// @throws InvalidOption, PolicyError  as `generate` does
   [[nodiscard]] std::vector<double> log_probs(const Prompt& prompt, const Response& response,
                                               const SamplingLaw& law = {}) {
+    check_law(law, "law");
     Task task;
-    task.tokens = context(prompt, response);
-    task.from = task.tokens.size() - response.tokens.size();
-    if (!law.neutral()) task.law = &law;
-    if (response.tokens.empty()) return {};
-    engine_->run({&task, 1});
-    rethrow({&task, 1});
+    prepare(task, prompt, response);
+    task.score_from = task.prompt;
+    const bool own = law.temperature == 1 && law.top_k == 0 && law.top_p == 1 && law.min_p == 0;
+    if (!own) task.law = &law;
+    run(task);
     return std::move(task.log_probs);
   }
 
-  /// The logits of the token that follows a response.
+  /// The logits of the token that follows a response, one per token of the vocabulary.
+  /// @throws PolicyError as `generate` does
   [[nodiscard]] std::vector<float> logits(const Prompt& prompt, const Response& response) {
     std::vector<float> result;
     Task task;
-    task.tokens = context(prompt, response);
+    prepare(task, prompt, response);
     task.logits = &result;
-    engine_->run({&task, 1});
-    rethrow({&task, 1});
+    run(task);
     return result;
   }
 
-  /// What the policy runs on; shared with rewards that compute with the same model.
+  /// What was computed and what is held.
+  [[nodiscard]] Statistics statistics() const { return engine_->statistics(); }
+
+  /// Forgets all that is held of earlier calls.
+  void clear_cache() { engine_->clear(); }
+
+  /// What the policy runs on; rewards that compute with the same model share it.
   [[nodiscard]] const std::shared_ptr<Engine>& engine() const noexcept { return engine_; }
 
  private:
   [[nodiscard]] const Model& model() const noexcept { return engine_->model(); }
 
-  [[nodiscard]] std::vector<Token> context(const Prompt& prompt, const Response& response) const {
-    std::vector<Token> tokens = prompt_tokens(prompt);
-    if (response.tokens.empty() && !response.text.empty()) {
-      throw PolicyError("a response of text without token ids cannot be continued or scored");
+  // Fills in the context, or why there is none.
+  void prepare(Task& task, const Prompt& prompt, const Response& response) const {
+    try {
+      task.tokens = model().prompt_tokens(prompt);
+      task.prompt = task.tokens.size();
+      model().append_response(response, task.tokens);
+    } catch (...) {
+      task.error = std::current_exception();
     }
-    for (const Token token : response.tokens) model().check_token(token);
-    tokens.insert(tokens.end(), response.tokens.begin(), response.tokens.end());
-    if (tokens.empty()) throw PolicyError("an empty context: nothing to continue");
-    return tokens;
   }
 
-  Task task_for(const Generation& work, Response& out) const {
-    check_law(work.law, "Generation.law");
-    Task task;
-    task.tokens = context(work.prompt, work.prefix);
-    task.work = &work;
-    task.out = &out;
-    if (task.tokens.size() + work.max_tokens > engine_->capacity() + 1) {
-      throw PolicyError("prompt and prefix of " + std::to_string(task.tokens.size()) +
-                        " tokens and " + std::to_string(work.max_tokens) +
-                        " new ones do not fit into the cache of " +
-                        std::to_string(engine_->capacity()) + " tokens");
-    }
-    return task;
-  }
-
-  static void rethrow(std::span<const Task> tasks) {
-    if (tasks.size() == 1) {
-      if (tasks[0].error) std::rethrow_exception(tasks[0].error);
-      return;
-    }
-    std::vector<std::exception_ptr> causes;
-    bool failed = false;
-    for (const Task& task : tasks) {
-      causes.push_back(task.error);
-      failed = failed || task.error;
-    }
-    if (failed) throw PartialFailure(std::move(causes));
+  void run(Task& task) {
+    engine_->run({&task, 1});
+    if (task.error) std::rethrow_exception(task.error);
   }
 
   std::shared_ptr<Engine> engine_;

@@ -191,19 +191,23 @@ class QAlign {
 
   void begin_chain(State& state, Round& round) const {
     std::vector<std::size_t> done;
-    std::vector<double> log_weights;
+    double best = -infinity;
     for (std::size_t i = 0; i < round.draws().size(); ++i) {
       if (round.draws()[i].status != DrawStatus::done) continue;
       done.push_back(i);
-      log_weights.push_back(round.draws()[i].reward / options_.beta);
+      best = std::max(best, round.draws()[i].reward);
       state.base_rewards.push_back(round.draws()[i].reward);
     }
     if (done.empty()) return;
-    const bool all_impossible = log_sum_exp(log_weights) == -infinity;
-    const std::size_t chosen =
-        done.size() == 1 || all_impossible
-            ? 0
-            : round.random(start_stream).categorical(log_weights);
+    std::size_t chosen = 0;  // also where every reward is -infinity
+    if (done.size() > 1 && best > -infinity) {
+      // Differences, which are at most 0: reward / beta itself may overflow.
+      std::vector<double> log_weights;
+      for (const std::size_t i : done) {
+        log_weights.push_back((round.draws()[i].reward - best) / options_.beta);
+      }
+      chosen = round.random(start_stream).categorical(log_weights);
+    }
     for (std::size_t i = 0; i < done.size(); ++i) {
       if (i == chosen) continue;
       Candidate other = round.take(done[i]);

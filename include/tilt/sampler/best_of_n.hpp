@@ -71,8 +71,10 @@ class BestOfN {
     }
   }
 
-  [[nodiscard]] Stats stats(std::span<const State>, const Population& population) const {
-    return {{"kl_upper_bound", kl_best_of_n_bound(population.size())}};
+  [[nodiscard]] Stats stats(std::span<const State> states, const Population& population) const {
+    // A run that stopped early is one of those that would have gone on to n.
+    const std::size_t n = states.front().reached ? options_.n : population.size();
+    return {{"kl_upper_bound", kl_best_of_n_bound(n)}};
   }
 
   [[nodiscard]] const SamplingLaw& law() const noexcept { return options_.law; }

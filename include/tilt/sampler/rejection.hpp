@@ -33,7 +33,9 @@ struct RejectionOptions {
 /// one are wasted.
 /// In the population the rejected draws have weight 0 and the returned one weight 1.
 /// Edge cases: K = 0 is the base law; a reward of -infinity is always rejected; a failed draw counts
-/// as a rejection.
+/// as a rejection. A run that is ended from outside returns the highest reward so far, earliest on
+/// ties. Without a cap, and with nothing that can be accepted, only a budget ends the run.
+/// Stats: draws, capped, and an estimate of the KL of the law to the base law, nats.
 /// @throws InvalidOption: from the constructor for numbers out of range; from the decoder or session
 /// when the ceiling was never given
 /// Source: von Neumann 1951; as the item-level baseline of CARDS (2406.16306), whose code adds the
@@ -46,7 +48,7 @@ class Rejection {
     std::size_t tried = 0;
     std::uint64_t best = npos;     ///< the id of the highest reward so far
     bool done = false, capped = false;
-    std::vector<double> rewards = {};  ///< of all base draws that were scored
+    std::vector<double> rewards = {};  ///< min(r, ceiling) of all draws that were scored
   };
 
   explicit Rejection(RejectionOptions options = {}) : options_(std::move(options)) {
@@ -86,7 +88,7 @@ class Rejection {
         Candidate candidate = round.take(i);
         candidate.weight = 0;
         const std::uint64_t id = round.emit(std::move(candidate));
-        state.rewards.push_back(reward);
+        state.rewards.push_back(std::min(reward, options_.ceiling));
         if (returned_before) continue;
         if (state.best == npos || reward > round.candidate(state.best).reward) state.best = id;
         if (!last && accepts(reward, round.random(accept_stream, i))) {
@@ -100,6 +102,7 @@ class Rejection {
         if (state.best != npos) round.add_weight(state.best, 1);
       }
     }
+    if (round.closing() && !state.done && state.best != npos) round.add_weight(state.best, 1);
   }
 
   [[nodiscard]] Stats stats(std::span<const State> states, const Population& population) const {
@@ -107,7 +110,12 @@ class Rejection {
     Stats stats = {{"draws", static_cast<double>(state.tried)},
                    {"capped", state.capped ? 1.0 : 0.0}};
     if (!state.rewards.empty() && population.total_weight() > 0) {
-      stats.emplace_back("kl", kl_estimate(population, state.rewards, options_.beta));
+      std::vector<double> rewards, weights;
+      for (const Candidate& candidate : population) {
+        rewards.push_back(std::min(candidate.reward, options_.ceiling));
+        weights.push_back(candidate.weight);
+      }
+      stats.emplace_back("kl", kl_estimate(rewards, weights, state.rewards, options_.beta));
     }
     return stats;
   }

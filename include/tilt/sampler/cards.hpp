@@ -64,7 +64,10 @@ struct CardsOptions {
 /// a reward of -infinity is always rejected, and one of the bare prompt makes the threshold flat at
 /// the goal; a failed candidate counts as a rejection, and if all of
 /// a segment's candidates fail the run ends there. `pilot_draws` whole responses, drawn before and
-/// emitted with weight 0, set a goal that was not given.
+/// emitted with weight 0, set a goal that was not given: a quantile of their rewards, -infinity left
+/// out; where nothing is left the run ends with the pilots. A run that is ended from outside returns
+/// the longest committed prefix, or the best candidate of the first segment. Without a cap, and with
+/// nothing that can be accepted, only a budget ends the run.
 /// Stats: segments, candidates, acceptance, cap_rate (segments that ended by the cap), clip_rate
 /// (candidates whose reward exceeded the threshold), reward_goal.
 /// @throws InvalidOption: from the constructor for numbers out of range or contradictory; from the
@@ -172,6 +175,11 @@ class Cards {
         return;
       }
     }
+    // Ended from outside within the first segment: its best candidate is all there is.
+    if (round.closing() && !state.done && state.committed == npos && state.best) {
+      state.best->weight = 0;
+      round.emit(std::move(*state.best));
+    }
   }
 
   [[nodiscard]] Stats stats(std::span<const State> states, const Population&) const {
@@ -206,7 +214,7 @@ class Cards {
         prompt_reward = draw.reward;
         continue;
       }
-      pilot.push_back(draw.reward);
+      if (draw.reward > -infinity) pilot.push_back(draw.reward);
       Candidate candidate = round.take(i);
       candidate.weight = 0;
       round.emit(std::move(candidate));
@@ -230,13 +238,17 @@ class Cards {
   }
 
   [[nodiscard]] Generation segment_after(const State& state) const {
-    const std::size_t room = options_.official ? options_.segment.max_tokens
-                                               : options_.max_tokens - state.accepted.size();
     Generation work{.prompt = state.prompt,
                     .prefix = state.accepted,
-                    .max_tokens = std::min(room, options_.segment.max_tokens),
+                    .max_tokens = options_.official ? options_.segment.max_tokens
+                                                    : options_.max_tokens - state.accepted.size(),
                     .law = options_.law};
-    if (options_.segment.needs_entropy()) work.until = options_.segment;
+    if (options_.segment.needs_entropy()) {
+      // With the rule's own cap, so that a full segment in mid-response is not taken for the end.
+      work.until = options_.segment;
+    } else {
+      work.max_tokens = std::min(work.max_tokens, options_.segment.max_tokens);
+    }
     return work;
   }
 

@@ -41,14 +41,14 @@ struct Settings {
   // IFEval
   std::size_t tasks = 8, draws = 8, max_tokens = 96;
   std::size_t chain_start = 4, chain_steps = 8, stop_draws = 12;
-  double chain_beta = 0.1, restart = 0.2;
+  double temperature = 0.8, chain_beta = 0.1, restart = 0.2;
 
   // Contrast
   std::string system_a = "Answer cheerfully.", system_b = {};
   std::size_t questions = 8, repeats = 2, contrast_tokens = 12, contrast_draws = 24,
               target_draws = 12, contrast_steps = 28;
   std::vector<std::size_t> cards_caps = {2, 10};
-  double ceiling_quantile = 0.95;
+  double ceiling_quantile = 0.95, sharp_beta = 0.3;
 
   void make_full() {
     full = true;
@@ -115,7 +115,8 @@ struct Part {
   std::vector<Method> methods = {};
   std::optional<Point> target = {};  ///< plain sampling of the law that is aimed at
   std::string target_name = {};
-  std::vector<std::string> verdicts = {};  ///< first the one in short
+  std::string in_short = {};
+  std::vector<std::string> verdicts = {};
   std::vector<std::vector<std::string>> table = {}, budget_table = {};
   std::vector<json> rows = {};             ///< for results.jsonl
 
@@ -262,15 +263,17 @@ Part run_ifeval(Policy& policy, Progress& progress, const Settings& s,
   tilt::IfevalReward reward{tasks};
   part.lead = std::to_string(prompts.size()) +
               " prompts of IFEval whose instructions a program can verify, answers of at most " +
-              std::to_string(s.max_tokens) +
-              " tokens. The reward is the share of a prompt's instructions that the answer follows, "
-              "judged like IFEval's strict checkers. Few values, most of them reached only by a "
-              "whole answer: a sparse reward.";
+              std::to_string(s.max_tokens) + " tokens at temperature " +
+              number(s.temperature, 1) +
+              ". The reward is the share of a prompt's instructions that the answer follows, "
+              "judged as IFEval's strict checkers do: a sparse reward, of few values, that only a "
+              "whole answer has.";
   const std::size_t answer = prompts.size() * s.max_tokens;
+  const tilt::SamplingLaw law{.temperature = s.temperature};
 
   progress.begin("IFEval: best of n", s.draws * answer);
   add_best_of_n(part,
-                run(policy, reward, tilt::BestOfN{{.n = s.draws, .max_tokens = s.max_tokens}},
+                run(policy, reward, tilt::BestOfN{{.n = s.draws, .max_tokens = s.max_tokens, .law = law}},
                     tilt::HighestReward{}, prompts, s.seed),
                 "one draw");
 
@@ -280,6 +283,7 @@ Part run_ifeval(Policy& policy, Progress& progress, const Settings& s,
                           tilt::QAlign{{.beta = s.chain_beta,
                                         .steps = s.chain_steps,
                                         .max_tokens = s.max_tokens,
+                                        .law = law,
                                         .initial_draws = s.chain_start,
                                         .restart = s.restart}},
                           tilt::LastState{}, prompts, s.seed, last, highest);
@@ -295,7 +299,8 @@ Part run_ifeval(Policy& policy, Progress& progress, const Settings& s,
                            tilt::BestOfN{{.n = s.stop_draws,
                                           .max_tokens = s.max_tokens,
                                           .stop_at = 1,
-                                          .width = 2}},
+                                          .width = 2,
+                                          .law = law}},
                            tilt::HighestReward{}, prompts, s.seed, stopping);
   Method stop{.name = "best of n, stops at 1",
               .how = "two draws at a time, until one follows all instructions, at most " +
@@ -334,7 +339,7 @@ Part run_contrast(Policy& policy, tilt::llama::Policy& model, Progress& progress
   tilt::llama::ContrastReward reward{model, s.system_a, s.system_b};
   const std::string b = s.system_b.empty() ? "no system prompt" : "“" + s.system_b + "”";
   part.lead = std::to_string(prompts.size()) + " everyday questions, answers of at most " +
-              std::to_string(s.contrast_tokens) + " tokens. A is the system prompt “" + s.system_a +
+              std::to_string(s.contrast_tokens) + " tokens at temperature 1. A is the system prompt “" + s.system_a +
               "”, B is " + b +
               ". The model answers under B; the reward says how much more probable A makes the "
               "answer. At β = 1 the law that QAlign, rejection and CARDS aim at is the model under "
@@ -358,8 +363,8 @@ Part run_contrast(Policy& policy, tilt::llama::Policy& model, Progress& progress
                         tilt::HighestReward{}, prompts, s.seed);
   add_best_of_n(part, base, "plain sampling under B");
   const double goal = tilt::quantile(Draws(base).all_rewards(), s.ceiling_quantile);
-  const std::string of_draws = number(goal, 2) + ", the " + number(100 * s.ceiling_quantile, 0) +
-                               " % quantile of the draws under B";
+  const std::string of_draws = number(goal, 2) + " (the " + number(100 * s.ceiling_quantile, 0) +
+                               " % quantile of the draws under B)";
 
   progress.begin("Contrast: rejection", 10 * s.repeats * answer);
   const auto accepted_or_best = [](const tilt::Population& population) {
@@ -382,34 +387,39 @@ Part run_contrast(Policy& policy, tilt::llama::Policy& model, Progress& progress
   keep_answers(part, rejection, rejected, tilt::LastState{});
   part.methods.push_back(std::move(rejection));
 
-  Method cards{.name = "CARDS", .color = 6, .has_law = true};
-  for (const std::size_t cap : s.cards_caps) {
-    progress.begin("Contrast: CARDS, cap " + std::to_string(cap), 6 * s.repeats * answer);
-    const auto built = run(policy, reward,
-                           tilt::Cards{{.beta = 1,
-                                        .reward_goal = goal,
-                                        .max_rejections = cap,
-                                        .max_tokens = s.contrast_tokens,
-                                        .segment = {.entropy = 3, .min_tokens = 2, .max_tokens = 8}}},
-                           tilt::LastState{}, repeated, s.seed);
-    Point point{.setting = "cap " + std::to_string(cap),
-                .reward = std::vector<double>(prompts.size(), 0.0),
-                .tokens = std::vector<double>(prompts.size(), 0.0)};
-    for (std::size_t r = 0; r < built.size(); ++r) {
-      const double share = 1 / static_cast<double>(s.repeats);
-      point.reward[r % prompts.size()] += share * built[r].answer.reward;
-      point.tokens[r % prompts.size()] +=
-          share * static_cast<double>(built[r].spent.generated_tokens);
+  const auto add_cards = [&](const std::string& name, double beta, double reward_goal, int color) {
+    Method cards{.name = name, .color = color, .has_law = beta == 1};
+    for (const std::size_t cap : s.cards_caps) {
+      progress.begin("Contrast: " + name + ", cap " + std::to_string(cap), 4 * s.repeats * answer);
+      const auto built =
+          run(policy, reward,
+              tilt::Cards{{.beta = beta,
+                           .reward_goal = reward_goal,
+                           .max_rejections = cap,
+                           .max_tokens = s.contrast_tokens,
+                           .segment = {.entropy = 3, .min_tokens = 2, .max_tokens = 8}}},
+              tilt::LastState{}, repeated, s.seed);
+      Point point{.setting = "cap " + std::to_string(cap),
+                  .reward = std::vector<double>(prompts.size(), 0.0),
+                  .tokens = std::vector<double>(prompts.size(), 0.0)};
+      for (std::size_t r = 0; r < built.size(); ++r) {
+        const double share = 1 / static_cast<double>(s.repeats);
+        point.reward[r % prompts.size()] += share * built[r].answer.reward;
+        point.tokens[r % prompts.size()] +=
+            share * static_cast<double>(built[r].spent.generated_tokens);
+      }
+      cards.curve.push_back(std::move(point));
+      if (cap == s.cards_caps.back()) keep_answers(part, cards, built, tilt::LastState{});
     }
-    cards.curve.push_back(std::move(point));
-    if (cap == s.cards_caps.back()) keep_answers(part, cards, built, tilt::LastState{});
-  }
-  cards.how = "β = 1, reward goal " + of_draws +
-              ", segments that end before a token of 3 nats of entropy; at most " +
-              std::to_string(s.cards_caps.front()) + " to " + std::to_string(s.cards_caps.back()) +
-              " rejections a segment";
-  std::ranges::sort(cards.curve, {}, &Point::mean_tokens);
-  part.methods.push_back(std::move(cards));
+    cards.how = "β = " + number(beta, 1) + ", reward goal " + number(reward_goal, 2) +
+                ", segments that end before a token of 3 nats of entropy; at most " +
+                std::to_string(s.cards_caps.front()) + " to " +
+                std::to_string(s.cards_caps.back()) + " rejections a segment";
+    std::ranges::sort(cards.curve, {}, &Point::mean_tokens);
+    part.methods.push_back(std::move(cards));
+  };
+  add_cards("CARDS", 1, goal, 6);
+  add_cards("CARDS, sharp", s.sharp_beta, tilt::quantile(Draws(base).all_rewards(), 1), 7);
 
   progress.begin("Contrast: QAlign", (4 + s.contrast_steps / 2) * s.repeats * answer);
   CurveRecorder last{reward_of(tilt::LastState{})}, highest{reward_of(tilt::HighestReward{})};
@@ -474,19 +484,19 @@ void judge(Part& part) {
     }
   }
   if (winner != nullptr) {
-    part.verdicts.push_back("At equal generated tokens " + winner->name +
-                            " wins: ahead of best of n by " + number(won->gain.mean, 3) + " (" +
-                            in_errors(won->gain) + ").");
+    part.in_short = "At equal generated tokens " + winner->name +
+                    " wins: ahead of best of n by " + number(won->gain.mean, 3) + " (" +
+                    in_errors(won->gain) + ").";
   } else {
-    part.verdicts.push_back(
-        std::string("At equal generated tokens no method is ahead of best of n by two standard "
-                    "errors") +
-        (beaten ? ", and best of n is ahead of some by more." : "; the differences are small or "
-                                                                "the prompts too few."));
+    part.in_short = std::string("At equal generated tokens no method is ahead of best of n by two "
+                                "standard errors") +
+                    (beaten ? ", and best of n is ahead of some by more."
+                            : "; the differences are small or the prompts too few.");
   }
-  part.verdicts.insert(part.verdicts.end(), sentences.begin(), sentences.end());
+  part.verdicts = std::move(sentences);
 
   if (part.target) {
+    std::string agree, differ;
     for (const Method& method : part.methods) {
       if (!method.has_law) continue;
       const Estimate gap = difference(method.last().reward, part.target->reward);
@@ -494,7 +504,11 @@ void judge(Part& part) {
                               number(estimate(method.last().reward).mean, 3) + " against " +
                               number(estimate(part.target->reward).mean, 3) + " (" +
                               in_errors(gap) + " apart).");
+      std::string& names = is_clear(gap) ? differ : agree;
+      names += (names.empty() ? "" : "; ") + method.name;
     }
+    if (!agree.empty()) part.in_short += " Where they should arrive, within two standard errors: " + agree + '.';
+    if (!differ.empty()) part.in_short += " Not there: " + differ + '.';
     const std::size_t n = std::min<std::size_t>(16, reference.curve.size());
     const Point& goal = reference.curve[n - 1];
     const double reward = estimate(goal.reward).mean;
@@ -514,7 +528,7 @@ void judge(Part& part) {
 
 void tabulate(Part& part) {
   const Method& reference = part.best_of_n();
-  part.table = {{"method", "reward ± s.e.", "tokens", "gain at equal tokens", "s.e.s",
+  part.table = {{"method", "reward ± s.e.", "tokens", "gain at equal tokens", "in s.e.",
                  "reward calls", "cached", "seconds"}};
   if (part.key == "ifeval") part.table[0].insert(part.table[0].begin() + 2, "all followed");
   if (part.target) {
@@ -529,7 +543,8 @@ void tabulate(Part& part) {
       row.push_back(std::to_string(all) + " of " + std::to_string(part.ids.size()));
     }
     row.push_back(number(method.last().mean_tokens(), 0));
-    const auto m = &method == &reference ? std::nullopt : match(method, reference);
+    const auto m = &method == &reference || method.curve.size() < 2 ? std::nullopt
+                                                                    : match(method, reference);
     row.push_back(m ? signed_number(m->gain.mean, 3) : "");
     row.push_back(m && m->gain.error > 0 ? signed_number(m->gain.standard_errors(), 1) : "");
     row.push_back(number(static_cast<double>(method.spent.reward_calls) / prompts, 1));
@@ -541,11 +556,12 @@ void tabulate(Part& part) {
     part.table.push_back(std::move(row));
   }
 
-  part.budget_table = {{"tokens a prompt"}};
+  part.budget_table = {{"tokens a prompt (as many draws)"}};
   std::vector<double> budgets;
-  const double most = reference.last().mean_tokens();
-  for (const double share : {0.125, 0.25, 0.5, 0.75, 1.0}) budgets.push_back(share * most);
-  for (const double budget : budgets) part.budget_table[0].push_back(number(budget, 0));
+  for (std::size_t n = 1; n <= reference.curve.size(); n *= 2) {
+    budgets.push_back(reference.curve[n - 1].mean_tokens());
+    part.budget_table[0].push_back(number(budgets.back(), 0) + " (" + std::to_string(n) + ")");
+  }
   for (const Method& method : part.methods) {
     if (method.curve.size() < 2) continue;
     std::vector<std::string> row = {method.name};
@@ -564,9 +580,15 @@ Chart chart_of(const Part& part) {
   Chart chart{.title = part.title + ": mean reward against generated tokens",
               .x_name = "generated tokens a prompt, rejected work included",
               .y_name = part.reward_name};
+  if (part.key == "ifeval") {
+    chart.lowest = 0;
+    chart.highest = 1;
+  }
   const double width = interval_width(part.ids.size());
   for (const Method& method : part.methods) {
-    ChartLine line{.name = method.name, .color = method.color};
+    if (&method == &part.methods.front()) continue;  // one draw: where best of n begins
+    ChartLine line{.name = method.name, .color = method.color,
+                   .band = &method == &part.best_of_n()};
     for (const Point& point : method.curve) {
       const Estimate e = estimate(point.reward);
       line.points.push_back({point.mean_tokens(), e.mean, width * e.error, point.setting});
@@ -588,9 +610,7 @@ std::string list(const std::vector<std::string>& sentences) {
 
 std::string html_of(const Part& part) {
   std::string html = "<h2>" + escape(part.title) + "</h2>\n<p>" + escape(part.lead) + "</p>\n";
-  html += "<div class=\"verdict\"><p><strong>" + escape(part.verdicts.front()) +
-          "</strong></p></div>\n<div class=\"pair\">\n" + html_chart(chart_of(part)) + "<div>\n";
-  html += list({part.verdicts.begin() + 1, part.verdicts.end()}) + "</div>\n</div>\n";
+  html += "<div class=\"pair\">\n" + html_chart(chart_of(part)) + list(part.verdicts) + "</div>\n";
   html += "<h3>Where each method ended</h3>\n" + html_table(part.table);
   html += "<p class=\"soft\">Gain: against best of n at equal tokens, paired by prompt, and the same in "
           "standard errors. Reward calls are per prompt. Cached: share of the prompt and prefix tokens "
@@ -623,21 +643,27 @@ std::string page(const Settings& s, const std::vector<Part>& parts, const std::s
   html += "<h1>Test-time alignment at matched compute</h1>\n<p>One frozen model, several ways to spend "
           "the same number of generated tokens on better answers.</p>\n<p class=\"soft\">" +
           escape(s.model.filename().string()) + " on " + std::to_string(threads) +
-          " threads, seed " + std::to_string(s.seed) + ", tilt " + TILT_VERSION +
+          (threads == 1 ? " thread" : " threads") + ", seed " + std::to_string(s.seed) + ", tilt " + TILT_VERSION +
           (s.full ? ", long run" : ", short run: few prompts, wide intervals") + ".</p>\n";
+  html += "<div class=\"verdict\">\n";
+  for (const Part& part : parts) {
+    html += "<p><strong>" + escape(part.title) + ".</strong> " + escape(part.in_short) +
+            "</p>\n";
+  }
+  html += "</div>\n";
   for (const Part& part : parts) html += html_of(part);
   html += "<h2>How to read this</h2>\n<ul>\n"
           "<li>Compute is counted in generated tokens per prompt: every token that the model drew, "
           "rejected proposals and end tokens included. Scoring and prompts are not in it; the tables "
           "have reward calls, cached tokens and seconds beside it.</li>\n"
-          "<li>± is one standard error of the mean over prompts; bands are 95 % intervals (Student’s t) "
-          "of each mean. Differences are paired by prompt, which is why they can be clear where "
-          "bands overlap. With more than one comparison on a page, two standard errors are a hint "
+          "<li>± is one standard error of the mean over prompts; the band and the bars at the ends of "
+          "the lines are 95 % intervals (Student’s t). Differences are paired by prompt, which is why "
+          "they can be clear where intervals overlap. With more than one comparison on a page, two standard errors are a hint "
           "and no proof.</li>\n"
           "<li>“Last state” has the law that QAlign claims; “highest reward” has not, and is shown "
           "because it is what best of n does with its draws.</li>\n"
-          "<li>The draws that set ceiling and goal of rejection and CARDS are not charged to them."
-          "</li>\n</ul>\n<p class=\"soft\">Model: " +
+          "<li>The draws that set ceiling and goal of rejection and CARDS (a high quantile of the rewards "
+          "under B; for “CARDS, sharp” the highest) are not charged to them.</li>\n</ul>\n<p class=\"soft\">Model: " +
           escape(model) + ". The numbers are in results.jsonl beside this page.</p>\n";
   return html + page_foot();
 }
@@ -674,6 +700,7 @@ std::string lines(const Settings& s, const std::vector<Part>& parts, const std::
     }
     for (const Method& method : part.methods) add_curve(method.name, method.curve);
     if (part.target) add_curve(part.target_name, {*part.target});
+    add({{"kind", "verdict"}, {"part", part.key}, {"text", part.in_short}});
     for (const std::string& verdict : part.verdicts) {
       add({{"kind", "verdict"}, {"part", part.key}, {"text", verdict}});
     }
@@ -707,13 +734,13 @@ std::vector<tilt::IfevalTask> read_tasks(const std::filesystem::path& path, std:
 
 int compare(const Settings& s) {
   const std::vector<tilt::IfevalTask> tasks = read_tasks(s.prompts, s.tasks);
+  tilt::llama::Policy model =
+      load_model(s.model, {.sequences = s.sequences, .threads = s.threads});
   std::error_code error;
   std::filesystem::create_directories(s.out, error);
   if (!std::filesystem::is_directory(s.out)) {
     throw BadInput("cannot make the folder " + s.out.string() + ": " + error.message());
   }
-  tilt::llama::Policy model =
-      load_model(s.model, {.sequences = s.sequences, .threads = s.threads});
 
   const std::size_t ifeval_tokens =
       tasks.size() * s.max_tokens *
@@ -721,7 +748,7 @@ int compare(const Settings& s) {
   const std::size_t contrast_tokens =
       std::min(s.questions, everyday_questions.size()) * s.contrast_tokens *
       (s.target_draws + s.contrast_draws +
-       s.repeats * (10 + 6 * s.cards_caps.size() + 4 + s.contrast_steps / 2));
+       s.repeats * (10 + 8 * s.cards_caps.size() + 4 + s.contrast_steps / 2));
   std::vector<Part> parts;
   {
     Progress progress(ifeval_tokens + contrast_tokens);
@@ -733,7 +760,8 @@ int compare(const Settings& s) {
     judge(part);
     tabulate(part);
     std::cout << '\n' << part.title << ", " << part.ids.size() << " prompts\n\n"
-              << text_table(part.table) << '\n' << text_table(part.budget_table) << '\n';
+              << text_table(part.table) << '\n' << text_table(part.budget_table) << '\n'
+              << part.in_short << '\n';
     for (const std::string& verdict : part.verdicts) std::cout << "- " << verdict << '\n';
   }
   const std::size_t threads =
@@ -767,6 +795,8 @@ int main(int argc, char** argv) {
   app.add_option("--draws", s.draws, "draws of best of n in the IFEval part")
       ->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--max-tokens", s.max_tokens, "longest answer of the IFEval part, tokens")
+      ->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--temperature", s.temperature, "temperature of the model in the IFEval part")
       ->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--chain-steps", s.chain_steps, "steps of QAlign in the IFEval part")
       ->capture_default_str()->check(CLI::PositiveNumber);

@@ -19,11 +19,13 @@ struct ChartPoint {
   std::string label = {};  ///< shown when pointed at
 };
 
-/// A series; `color` is the number of a colour of the page's style, from 1.
+/// A series; `color` is the number of a colour of the page's style, from 1. Its intervals are shown
+/// as a band, or as a bar at its last point.
 struct ChartLine {
   std::string name = {};
   std::vector<ChartPoint> points = {};
   int color = 1;
+  bool band = false;
 };
 
 /// A horizontal line, such as a value to compare with.
@@ -36,6 +38,7 @@ struct Chart {
   std::string title = {}, x_name = {}, y_name = {};
   std::vector<ChartLine> lines = {};
   std::vector<ChartLevel> levels = {};
+  double lowest = -tilt::infinity, highest = tilt::infinity;  ///< what values can be
 };
 
 /// Step of a scale of about `count` ticks: 1, 2 or 5 times a power of ten.
@@ -60,11 +63,13 @@ struct Chart {
   };
   for (const ChartLine& line : chart.lines) {
     for (const ChartPoint& p : line.points) {
-      include(p.y, p.half);
+      include(p.y, line.band || &p == &line.points.back() ? p.half : 0);
       most = std::max(most, p.x);
     }
   }
   for (const ChartLevel& level : chart.levels) include(level.y, level.half);
+  low = std::max(low, chart.lowest);
+  high = std::min(high, chart.highest);
   if (!(high > low)) high = low + 1;
   if (!(most > 0)) most = 1;
   const double y_step = tick_step(high - low, 5), x_step = tick_step(most, 5);
@@ -73,7 +78,7 @@ struct Chart {
   most *= 1.03;
   const auto x_of = [&](double x) { return left + x / most * (width - left - right); };
   const auto y_of = [&](double y) {
-    return top + (high - y) / (high - low) * (height - top - bottom);
+    return top + (high - std::clamp(y, low, high)) / (high - low) * (height - top - bottom);
   };
 
   std::string svg = "<figure>\n<svg viewBox=\"0 0 " + number(width, 0) + ' ' + number(height, 0) +
@@ -111,7 +116,7 @@ struct Chart {
     text(width - right - 2, y_of(level.y) - 4, "end", level.name);
   }
   for (const ChartLine& line : chart.lines) {  // bands first, so that no line is hidden
-    if (line.points.size() < 2 || std::isnan(line.points.front().half)) continue;
+    if (!line.band || std::isnan(line.points.front().half)) continue;
     std::string outline;
     for (const ChartPoint& p : line.points) {
       outline += number(x_of(p.x), 1) + ',' + number(y_of(p.y + p.half), 1) + ' ';
@@ -152,8 +157,8 @@ struct Chart {
     double last = -tilt::infinity;
     for (const ChartPoint& p : line.points) {
       const bool end = &p == &line.points.back();
-      if (line.points.size() == 1 && !std::isnan(p.half)) {
-        svg += "<path class=\"line c" + std::to_string(line.color) + "\" d=\"M" +
+      if (end && !line.band && !std::isnan(p.half)) {
+        svg += "<path class=\"bar c" + std::to_string(line.color) + "\" d=\"M" +
                number(x_of(p.x), 1) + ' ' + number(y_of(p.y - p.half), 1) + 'L' +
                number(x_of(p.x), 1) + ' ' + number(y_of(p.y + p.half), 1) + "\"/>\n";
       }

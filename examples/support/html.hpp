@@ -20,7 +20,7 @@
 /// A number with its sign.
 [[nodiscard]] inline std::string signed_number(double value, int digits) {
   if (std::isnan(value)) return "–";
-  return (value < 0 ? "−" : "+") + number(std::abs(value), digits);
+  return (value < 0 ? "" : "+") + number(value, digits);
 }
 
 /// Text as HTML.
@@ -87,10 +87,10 @@
 <style>
 :root { color-scheme: light dark; --paper: #fcfcfa; --card: #ffffff; --ink: #1c1f23; --soft: #5d6570;
   --edge: #d9dce1; --good: #14713d; --bad: #a63a28;
-  --c1: #5d6570; --c2: #0b62b8; --c3: #b35c00; --c4: #00806a; --c5: #a2307f; --c6: #6a4fc4; }
+  --c1: #5d6570; --c2: #0b62b8; --c3: #b35c00; --c4: #00806a; --c5: #a2307f; --c6: #6a4fc4; --c7: #806600; }
 @media (prefers-color-scheme: dark) { :root { --paper: #14171b; --card: #1c2026; --ink: #e6e8eb;
   --soft: #a0a8b3; --edge: #343a43; --good: #6fd39b; --bad: #f0907d;
-  --c1: #a0a8b3; --c2: #62b0ff; --c3: #ffad5c; --c4: #4fd1b5; --c5: #f08bd2; --c6: #b09dff; } }
+  --c1: #a0a8b3; --c2: #62b0ff; --c3: #ffad5c; --c4: #4fd1b5; --c5: #f08bd2; --c6: #b09dff; --c7: #e0c850; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 66rem; padding: 1rem; background: var(--paper); color: var(--ink);
   font: 1rem/1.5 system-ui, sans-serif; }
@@ -112,16 +112,19 @@ svg text { fill: var(--soft); }
 .level { stroke: var(--ink); stroke-width: 1; stroke-dasharray: 5 4; }
 .level-band { fill: var(--ink); opacity: .07; }
 .line { fill: none; stroke: var(--c); stroke-width: 2; stroke-linejoin: round; }
+.bar { stroke: var(--c); stroke-width: 1.5; opacity: .6; }
 .band { fill: var(--c); opacity: .1; }
 .mark { fill: var(--c); stroke: var(--card); stroke-width: .8; }
 .c1 { --c: var(--c1); } .c2 { --c: var(--c2); } .c3 { --c: var(--c3); } .c4 { --c: var(--c4); }
 .c5 { --c: var(--c5); } .c6 { --c: var(--c6); }
+.c7 { --c: var(--c7); }
 .legend { display: flex; flex-wrap: wrap; gap: .1rem 1rem; font-size: .9rem; margin-top: .4rem; }
 .legend svg { width: 1rem; height: .75rem; margin-right: .3rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; margin: .6rem 0; }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--edge); text-align: right; }
-th:first-child { text-align: left; padding-left: 0; }
+th:first-child { text-align: left; padding-left: 0; white-space: nowrap; position: sticky; left: 0;
+  background: var(--paper); }
 tr:first-child th { color: var(--soft); font-weight: 500; vertical-align: bottom; }
 tr:not(:first-child) th { font-weight: 600; }
 details { border-top: 1px solid var(--edge); padding: .5rem 0; }

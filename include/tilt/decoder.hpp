@@ -198,7 +198,9 @@ class Decoder {
   }
 
   // A selector may call functions of the user: what it throws fails one run of a batch, no other.
-  Result conclude(Session<S>& session) const {
+  // Nothing outside the bodies names Session<S>: of what is no sampler the compiler would complain
+  // there, before it comes to the sentence that says what to do.
+  Result conclude(auto& session) const {
     try {
       return std::move(session).result(selector_);
     } catch (...) {
@@ -224,8 +226,8 @@ class Decoder {
   };
   using Reports = std::vector<Report>;
 
-  template <class... Os>
-  void report(std::vector<Session<S>>& sessions, std::vector<Result>& results, Reports& reports,
+  template <class Sessions, class... Os>
+  void report(Sessions& sessions, std::vector<Result>& results, Reports& reports,
               Os&... observers) const {
     for (std::size_t i = 0; i < sessions.size(); ++i) {
       Report& told = reports[i];

@@ -284,6 +284,16 @@ TEST_CASE("pieces of text: bytes of a function, cut anywhere") {
   }
 }
 
+TEST_CASE("pieces may be strings, views or literals") {
+  const auto logits = [](TokenSpan) { return std::vector<double>{0.0}; };
+  LogitPolicy strings{-1, logits, [](Token) { return std::string("ab"); }};
+  LogitPolicy views{-1, logits, [](Token) { return std::string_view("ab"); }};
+  LogitPolicy literals{-1, logits, [](Token) { return "ab"; }};
+  CHECK(generate(strings, {.max_tokens = 2}).text == "abab");
+  CHECK(generate(views, {.max_tokens = 2}).text == "abab");
+  CHECK(generate(literals, {.max_tokens = 2}).text == "abab");
+}
+
 TEST_CASE("log_probs of a given response are those of its draw") {
   auto policy = wavy();
   for (const SamplingLaw& law :

@@ -4,6 +4,8 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -37,8 +39,16 @@ struct TokenIds {};
 /// joined by spaces, the end token being the empty text.
 /// Cost: one call of the function per token, and one per segment that ends by entropy.
 /// @throws PolicyError from `generate` when the logits are empty, NaN, +infinity or all -infinity
-template <LogitFunction F, class Pieces = TokenIds>
+template <class F, class Pieces = TokenIds>
 class LogitPolicy {
+  static_assert(LogitFunction<F>,
+                "tilt::LogitPolicy needs a function of tilt::TokenSpan that returns the logits of "
+                "the next token: anything with data() to const double* and size(), such as "
+                "std::vector<double> or Eigen::VectorXd");
+  static_assert(std::same_as<Pieces, TokenIds> ||
+                    std::is_invocable_r_v<std::string_view, Pieces&, Token>,
+                "tilt::LogitPolicy needs a function std::string(tilt::Token) for the pieces of text");
+
  public:
   static constexpr Capabilities capabilities = {.tokens = true,
                                                 .segments = true,

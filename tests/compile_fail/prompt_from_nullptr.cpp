@@ -1,0 +1,6 @@
+// expect: deleted
+#include <tilt/tilt.hpp>
+
+int main() {
+  tilt::Prompt prompt = nullptr;
+}

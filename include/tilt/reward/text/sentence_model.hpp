@@ -6,8 +6,9 @@
 
 /// What the sentence splitter knows about English: the parameters of the Punkt model that Jan
 /// Strunk and Tibor Kiss trained on the Wall Street Journal part of the Penn Treebank, as
-/// distributed with NLTK (Apache-2.0), reduced to what decides a boundary: words never seen in
-/// lower case decide nothing and are left out. Source: T. Kiss and J. Strunk, "Unsupervised
+/// distributed in NLTK's data collection, reduced to what decides a boundary: words never seen in
+/// lower case decide nothing and are left out. The collection is under the Apache License 2.0; the
+/// model has no licence statement of its own. Source: T. Kiss and J. Strunk, "Unsupervised
 /// Multilingual Sentence Boundary Detection", Computational Linguistics 32(4), 2006. Data only;
 /// `sentences.hpp` reads it. All entries are lower-case ASCII, sorted by bytes.
 // clang-format off

@@ -1,7 +1,7 @@
 #pragma once
 
-// All of tilt but what has dependencies of its own or is for tests: tilt/engine/*, tilt/io/* and
-// tilt/testing/* are included one by one.
+// All of tilt but what has dependencies of its own, is for tests, or is slow to compile: tilt/engine/*,
+// tilt/io/*, tilt/testing/* and tilt/reward/constraints.hpp are included one by one.
 
 #include "tilt/core/candidate.hpp"
 #include "tilt/core/check.hpp"

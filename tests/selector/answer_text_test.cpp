@@ -100,3 +100,11 @@ TEST_CASE("normalized_math: any bytes are legal, and a second pass changes nothi
     CHECK(normalized_math(once) == once);
   }
 }
+
+TEST_CASE("normalized_math: groups may be nested without end", "[selector]") {
+  std::string nested;
+  for (int i = 0; i < 100000; ++i) nested += "^{";
+  CHECK(normalized_math(nested).size() > 100000);
+  nested += std::string(100000, '}');
+  CHECK(normalized_math(nested).size() > 100000);
+}

@@ -130,6 +130,8 @@ TEST_CASE("last_boxed: the last complete box", "[selector]") {
                          {"\\boxed{\\frac{1}{2}", nullptr},
                          {"\\boxed{1} then \\boxed{}", "1"},
                          {"{ \\boxed{4}", "4"},
+                         {"\\boxed{\\,}", nullptr},
+                         {"\\boxed{1 \\boxed{}}", nullptr},
                          {"} \\boxed{4} }", "4"},
                          {"\\boxed 7$", "7"},
                          {"\\boxed7", "7"},
@@ -147,6 +149,8 @@ TEST_CASE("last_boxed: the last complete box", "[selector]") {
 TEST_CASE("last_boxed: time is linear in the text", "[selector]") {
   std::string endless;
   for (int i = 0; i < 200000; ++i) endless += "\\boxed{";
+  CHECK(last_boxed(endless) == std::nullopt);
+  endless += std::string(200000, '}');
   CHECK(last_boxed(endless) == std::nullopt);
 }
 

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 #include <vector>
 
 #include "support/catch.hpp"
 #include "support/table.hpp"
+#include "tilt/testing/check_selector.hpp"
 
 using tilt::Candidate;
 using tilt::Decision;
@@ -22,6 +24,11 @@ Decision choose(std::vector<Candidate> candidates) {
 }
 
 }  // namespace
+
+TEST_CASE("HighestReward: keeps the semantics of selectors", "[selector]") {
+  const std::vector<std::string> none;
+  CHECK(tilt::testing::check_selector(HighestReward{}) == none);
+}
 
 TEST_CASE("HighestReward: the largest reward, earliest on ties", "[selector]") {
   STATIC_REQUIRE(tilt::Selector<HighestReward>);

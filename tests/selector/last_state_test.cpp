@@ -1,14 +1,21 @@
 #include "tilt/selector/last_state.hpp"
 
+#include <string>
 #include <vector>
 
 #include "support/catch.hpp"
+#include "tilt/testing/check_selector.hpp"
 #include "tilt/testing/law.hpp"
 
 using tilt::Candidate;
 using tilt::LastState;
 using tilt::Population;
 using tilt::Random;
+
+TEST_CASE("LastState: keeps the semantics of selectors", "[selector]") {
+  const std::vector<std::string> none;
+  CHECK(tilt::testing::check_selector(LastState{}) == none);
+}
 
 TEST_CASE("LastState: the last candidate of positive weight", "[selector]") {
   STATIC_REQUIRE(tilt::Selector<LastState>);

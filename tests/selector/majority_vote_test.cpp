@@ -7,6 +7,7 @@
 
 #include "support/catch.hpp"
 #include "support/table.hpp"
+#include "tilt/testing/check_selector.hpp"
 
 using Catch::Matchers::WithinAbs;
 using tilt::Candidate;
@@ -31,6 +32,12 @@ Decision choose(const Vote& vote, std::vector<Candidate> candidates) {
 }
 
 }  // namespace
+
+TEST_CASE("MajorityVote: keeps the semantics of selectors", "[selector]") {
+  const std::vector<std::string> none;
+  CHECK(tilt::testing::check_selector(MajorityVote{}) == none);
+  CHECK(tilt::testing::check_selector(MajorityVote{tilt::last_number}) == none);
+}
 
 TEST_CASE("MajorityVote: the answer that most give, and its best member", "[selector]") {
   STATIC_REQUIRE(tilt::Selector<MajorityVote<>>);

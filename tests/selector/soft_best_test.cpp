@@ -1,10 +1,12 @@
 #include "tilt/selector/soft_best.hpp"
 
 #include <cmath>
+#include <string>
 #include <vector>
 
 #include "support/catch.hpp"
 #include "support/table.hpp"
+#include "tilt/testing/check_selector.hpp"
 #include "tilt/testing/law.hpp"
 
 using Catch::Matchers::WithinAbs;
@@ -38,6 +40,11 @@ std::vector<double> plain_law(const std::vector<double>& weights,
 }
 
 }  // namespace
+
+TEST_CASE("SoftBest: keeps the semantics of selectors", "[selector]") {
+  const std::vector<std::string> none;
+  CHECK(tilt::testing::check_selector(SoftBest{{.lambda = 0.3}}) == none);
+}
 
 TEST_CASE("SoftBest: options", "[selector]") {
   STATIC_REQUIRE(tilt::Selector<SoftBest>);

@@ -8,6 +8,7 @@
 #include "support/catch.hpp"
 #include "support/table.hpp"
 #include "tilt/selector/majority_vote.hpp"
+#include "tilt/testing/check_selector.hpp"
 
 using Catch::Matchers::WithinAbs;
 using tilt::Candidate;
@@ -33,6 +34,13 @@ Decision choose(std::vector<Candidate> candidates, double beta = 1) {
 }
 
 }  // namespace
+
+TEST_CASE("WeightedMajorityVote: keeps the semantics of selectors", "[selector]") {
+  const std::vector<std::string> none;
+  CHECK(tilt::testing::check_selector(WeightedMajorityVote{}) == none);
+  CHECK(tilt::testing::check_selector((WeightedMajorityVote{tilt::last_number, {.beta = 0.1}})) ==
+        none);
+}
 
 TEST_CASE("WeightedMajorityVote: options", "[selector]") {
   STATIC_REQUIRE(tilt::Selector<WeightedMajorityVote<>>);

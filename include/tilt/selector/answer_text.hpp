@@ -237,7 +237,7 @@ class NumberReader {
 /// become one string; nothing is computed. See `normalized_math`.
 class MathReader {
  public:
-  explicit MathReader(std::string_view text) : text_(text) {}
+  explicit MathReader(std::string_view text) : MathReader(text, 0) {}
 
   [[nodiscard]] std::string read() {
     while (at_ < text_.size()) step();
@@ -248,6 +248,8 @@ class MathReader {
   [[nodiscard]] bool is_list() const noexcept { return is_list_; }
 
  private:
+  MathReader(std::string_view text, std::size_t depth) : text_(text), depth_(depth) {}
+
   [[nodiscard]] bool has(std::string_view what) const {
     return text_.substr(at_).starts_with(what);
   }
@@ -353,7 +355,10 @@ class MathReader {
       }
       at_ = end;
     }
-    return MathReader(text_.substr(begin, end - begin)).read();
+    const std::string_view inner = text_.substr(begin, end - begin);
+    // What is nested this deep is no answer but a model that repeats itself.
+    constexpr std::size_t deepest = 32;
+    return depth_ == deepest ? std::string(inner) : MathReader(inner, depth_ + 1).read();
   }
 
   // Words are kept as they are; those behind a number that ends the expression are its unit.
@@ -395,7 +400,7 @@ class MathReader {
 
   std::string_view text_;
   std::string out_ = {};
-  std::size_t at_ = 0;
+  std::size_t at_ = 0, depth_;
   bool has_space_ = false, is_list_ = false;
 };
 

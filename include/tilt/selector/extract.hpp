@@ -79,28 +79,26 @@ inline constexpr LastNumber last_number{};
 /// The content of the last \boxed{...} (or \fbox{...}) in a text, in the form of `normalized_math`,
 /// for tasks such as MATH.
 ///
-/// Last is the box that begins last: of nested boxes the inner one. Braces inside are balanced, those
-/// behind a backslash do not count. A box that is never closed, as in a response cut short, and one
-/// that is empty are no answers. "\boxed 7" without braces is read up to the next white space, dollar
+/// Of nested boxes the innermost counts. Braces inside are balanced, those behind a backslash do not
+/// count. A box that is never closed, as in a response cut short, and one that is empty are no
+/// answers: the one before them is. "\boxed 7" without braces is read up to the next white space, dollar
 /// sign, brace or backslash.
 ///
 /// Cost: linear in the length of the text.
 struct LastBoxed {
   [[nodiscard]] std::optional<std::string> operator()(std::string_view text) const {
     std::vector<std::size_t> open;  // where the content of each open group begins; npos: no box
-    std::size_t begin = npos, end = npos;
-    const auto found = [&](std::size_t from, std::size_t to) {
-      if (trimmed(text.substr(from, to - from)).empty()) return;
-      if (begin == npos || from > begin) {
-        begin = from;
-        end = to;
-      }
+    std::size_t newest = 0;         // where the content of the box begins that was opened last
+    std::string_view last;
+    const auto close = [&](std::size_t from, std::size_t to) {
+      const std::string_view content = trimmed(text.substr(from, to - from));
+      if (from == newest && !content.empty()) last = content;
     };
     for (std::size_t i = 0; i < text.size(); ++i) {
       if (text[i] == '{') {
         open.push_back(npos);
       } else if (text[i] == '}' && !open.empty()) {
-        if (open.back() != npos) found(open.back(), i);
+        if (open.back() != npos) close(open.back(), i);
         open.pop_back();
       } else if (text[i] == '\\') {
         const std::string_view rest = text.substr(i + 1);
@@ -112,17 +110,18 @@ struct LastBoxed {
         std::size_t at = i + 1 + name;
         while (at < text.size() && Ascii::is_space(text[at])) ++at;
         if (at < text.size() && text[at] == '{') {
-          open.push_back(at + 1);
+          open.push_back(newest = at + 1);
           i = at;
         } else {
           const std::size_t stop = std::min(text.find_first_of(" \t\r\n$\\{}", at), text.size());
-          found(at, stop);
-          i = std::max(at, stop) - 1;
+          close(newest = at, stop);
+          i = stop - 1;
         }
       }
     }
-    if (begin == npos) return std::nullopt;
-    return normalized_math(text.substr(begin, end - begin));
+    std::string answer = normalized_math(last);
+    if (answer.empty()) return std::nullopt;
+    return answer;
   }
 };
 inline constexpr LastBoxed last_boxed{};

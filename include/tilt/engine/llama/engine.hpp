@@ -215,12 +215,17 @@ class Engine {
     return {source, most};
   }
 
-  // Whether a running task is about to compute something that this one needs too.
+  // Whether a running task is about to compute what this one needs too: the logits of the very same
+  // context, or a good many of its tokens.
   [[nodiscard]] bool waits_for_another(const Task& task, std::size_t shared) const {
+    constexpr std::size_t worth_a_step = 8;  // tokens
     for (const Run& run : runs_) {
-      const std::size_t common =
-          std::min(run.sequence->common(task.tokens), task.tokens.size() - 1);
-      if (common > shared && common > run.sequence->computed()) return true;
+      const Sequence& sequence = *run.sequence;
+      if (task.work != nullptr && run.task->work != nullptr && sequence.tokens == task.tokens) {
+        return true;
+      }
+      const std::size_t common = std::min(sequence.common(task.tokens), task.tokens.size() - 1);
+      if (common >= shared + worth_a_step && common > sequence.computed()) return true;
     }
     return false;
   }

@@ -217,7 +217,7 @@ struct Title {
         if (!unicode::is_blank(title)) return true;
         at = text.find(open, last + close.size());
       } else {
-        at = text.find(open, at + 1);
+        at = text.find(open, line_end);
       }
     }
     return false;

@@ -7,9 +7,11 @@
 #include <cstdio>
 #include <functional>
 #include <iostream>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -29,6 +31,7 @@ struct Settings {
   std::filesystem::path model, prompts, out;
   std::string method = "best_of_n", reward = "ifeval", selector = "default", extract = "number";
   std::string system_a = {}, system_b = {};
+  std::size_t words = 50;
   std::string candidates = "rewards", on_failure = "fail";
   std::size_t batch = 8, limit = tilt::npos, pilot = 0;
   std::size_t sequences = 16, context = 8192, threads = 0;
@@ -48,7 +51,7 @@ struct Settings {
 /// A row of the file of prompts.
 struct Task {
   std::string id = {};
-  std::size_t index = 0;  ///< among all rows; it names the random stream
+  std::size_t line = 0;  ///< in the file; it names the random stream
   tilt::Prompt prompt = {};
   json row = {};
 };
@@ -128,6 +131,7 @@ std::vector<Task> read_tasks(const Settings& s, bool& faulty) {
   std::vector<tilt::JsonlFault> faults = file.faults;
   std::vector<Task> tasks;
   std::set<std::string> ids;
+  std::map<std::uint64_t, std::size_t> lines;  // of prompts
   for (std::size_t i = 0; i < file.rows.size() && tasks.size() < s.limit; ++i) {
     const auto& [line, row] = file.rows[i];
     const auto complain = [&, number = line](const std::string& what) {
@@ -137,7 +141,7 @@ std::vector<Task> read_tasks(const Settings& s, bool& faulty) {
       complain("it is not an object");
       continue;
     }
-    Task task{.index = i, .row = row};
+    Task task{.line = line, .row = row};
     for (const char* name : {"id", "key"}) {
       if (task.id.empty() && row.contains(name)) {
         task.id = row[name].is_string() ? row[name].get<std::string>() : row[name].dump();
@@ -164,6 +168,11 @@ std::vector<Task> read_tasks(const Settings& s, bool& faulty) {
       continue;
     } catch (const tilt::Error& error) {
       complain(error.what());
+      continue;
+    }
+    const auto [first, is_new] = lines.emplace(task.prompt.key(), line);
+    if (!is_new) {
+      complain("its prompt is that of line " + std::to_string(first->second));
       continue;
     }
     if (s.reward == "contrast") {  // the prompt must carry the system message B
@@ -206,6 +215,16 @@ ChosenReward reward_of(const Settings& s, tilt::llama::Policy& policy,
               for (std::size_t i = 0; i < work.size(); ++i) {
                 const auto found = tilt::last_number(work[i].response->text);
                 out[i] = found && *found == answers.at(work[i].prompt->key()) ? 1 : 0;
+              }
+            }};
+  }
+  if (s.reward == "words") {
+    return {.function = [wanted = static_cast<double>(s.words)](
+                            std::span<const tilt::Scoring> work, std::span<double> out) {
+              for (std::size_t i = 0; i < work.size(); ++i) {
+                std::istringstream text(work[i].response->text);
+                const auto words = std::distance(std::istream_iterator<std::string>(text), {});
+                out[i] = 0 - std::abs(static_cast<double>(words) - wanted) / wanted;
               }
             }};
   }
@@ -258,6 +277,7 @@ std::string fingerprint(const Settings& s, const std::string& model) {
               {"reward", s.reward},
               {"system_a", s.system_a},
               {"system_b", s.system_b},
+              {"words", s.words},
               {"selector", s.selector},
               {"extract", s.extract},
               {"max_tokens", s.max_tokens},
@@ -288,20 +308,30 @@ std::string fingerprint(const Settings& s, const std::string& model) {
   return all.dump();
 }
 
-/// The ids of the prompts that a file of results has finished.
+/// The ids of the prompts that a file of results has finished. A last line without an end is of a
+/// run that was interrupted, and is dropped.
 std::set<std::string> finished_ids(const Settings& s, const std::string& settings) {
   std::set<std::string> done;
   if (!std::filesystem::exists(s.out)) return done;
-  const tilt::JsonlFile file = tilt::read_jsonl(s.out);
-  for (const tilt::JsonlRow& row : file.rows) {
-    if (!row.value.is_object() || !row.value.contains("id") || !row.value.contains("settings")) {
-      throw BadInput(s.out.string() + ", line " + std::to_string(row.line) +
-                     ": it is no result of this command; give another --out");
+  tilt::JsonlFile file = tilt::read_jsonl(s.out);
+  if (file.torn) {
+    const std::size_t row = file.rows.empty() ? 0 : file.rows.back().line;
+    const std::size_t fault = file.faults.empty() ? 0 : file.faults.back().line;
+    if (row > fault) file.rows.pop_back();
+    if (fault > row) file.faults.pop_back();
+  }
+  const auto refuse = [&](std::size_t line, const std::string& what) {
+    throw BadInput(s.out.string() + ", line " + std::to_string(line) + ": " + what +
+                   "; give another --out");
+  };
+  if (!file.faults.empty()) refuse(file.faults.front().line, file.faults.front().what);
+  for (const auto& [line, row] : file.rows) {
+    if (!row.is_object() || !row.contains("id") || !row["id"].is_string() ||
+        !row.contains("settings")) {
+      refuse(line, "it is no result of this command");
     }
-    if (row.value["settings"] != settings) {
-      throw BadInput(s.out.string() + " holds results of other settings; give another --out");
-    }
-    done.insert(row.value["id"].get<std::string>());
+    if (row["settings"] != settings) refuse(line, "it is the result of other settings");
+    done.insert(row["id"].get<std::string>());
   }
   return done;
 }
@@ -332,7 +362,8 @@ json line_of(const Settings& s, const Task& task, const tilt::Result& result,
   return line;
 }
 
-/// A stop token that the user's Ctrl-C triggers.
+/// A stop token that the user's Ctrl-C triggers; a second one ends the program. To be called before
+/// other threads are started, which would take the signal.
 std::stop_token stop_on_interrupt() {
   static std::stop_source source;
   sigset_t interrupt;
@@ -342,8 +373,10 @@ std::stop_token stop_on_interrupt() {
   std::thread([interrupt] {
     int received = 0;
     sigwait(&interrupt, &received);
+    std::cerr << "\nalign: stopping after the work in flight; Ctrl-C again stops at once\n";
     source.request_stop();
-    pthread_sigmask(SIG_UNBLOCK, &interrupt, nullptr);  // a second one ends the program
+    pthread_sigmask(SIG_UNBLOCK, &interrupt, nullptr);
+    while (true) pause();  // so that there is a thread for the second one to end
   }).detach();
   return source.get_token();
 }
@@ -355,7 +388,15 @@ int pilot(const Settings& s, tilt::llama::Policy& policy, const ChosenReward& re
   tilt::Decoder decoder{policy, reward, tilt::BestOfN{options}};
   std::vector<tilt::Prompt> prompts;
   for (const Task& task : tasks) prompts.push_back(task.prompt);
-  const auto results = decoder.batch(prompts, s.run, tilt::ProgressBar{std::cerr, "pilot"});
+  std::vector<tilt::Result> results;
+  tilt::ProgressBar bar{std::cerr, "pilot"};
+  for (std::size_t from = 0; from < prompts.size() && !s.run.stop.stop_requested();
+       from += s.batch) {
+    const auto batch = std::span(prompts).subspan(from, std::min(s.batch, prompts.size() - from));
+    std::ranges::move(isatty(STDERR_FILENO) != 0 ? decoder.batch(batch, s.run, bar)
+                                                 : decoder.batch(batch, s.run),
+                      std::back_inserter(results));
+  }
   std::vector<double> all;
   double variance = 0;
   std::size_t spread = 0;
@@ -386,6 +427,7 @@ int pilot(const Settings& s, tilt::llama::Policy& policy, const ChosenReward& re
     return 1;
   }
   const double sd = std::sqrt(variance / static_cast<double>(spread));
+  const double most = std::ranges::max(all);
   std::printf("\nWithin a prompt the reward's standard deviation is %.3g (%zu responses).\n", sd,
               all.size());
   if (sd > 0) {
@@ -395,10 +437,52 @@ int pilot(const Settings& s, tilt::llama::Policy& policy, const ChosenReward& re
     std::printf("All responses of a prompt have one reward: no method can tell them apart.\n");
   }
   std::printf("--reward-goal %.4g    the 0.9 quantile, for cards\n", tilt::quantile(all, 0.9));
-  std::printf("--ceiling %.4g    the largest seen, for rejection; --stop-at for best_of_n\n",
-              std::ranges::max(all));
-  return 0;
+  std::printf("--ceiling %.4g    the largest seen, for rejection; --stop-at for best_of_n\n", most);
+  if (sd > 0) {
+    double accepted = 0;
+    for (const double r : all) {
+      accepted += std::exp((r - most) / sd) / static_cast<double>(all.size());
+    }
+    std::printf("Rejection with that ceiling and --beta %.3g would accept one draw in %.0f.\n", sd,
+                1 / accepted);
+  }
+  return results.size() == tasks.size() ? 0 : 1;
 }
+
+/// Writes each prompt's line as soon as its run has ended, and tells how far the job is.
+class Writer {
+ public:
+  Writer(const Settings& s, std::string settings, std::size_t prompts)
+      : s_(s), settings_(std::move(settings)), prompts_(prompts), out_(s.out) {}
+
+  void begin(std::span<const Task> batch) { batch_ = batch; }
+
+  void on(const tilt::RunFinished& event) {
+    const Task& task = batch_[event.run];
+    if (event.result.stop == tilt::Stop::cancelled) return;
+    if (event.result.stop == tilt::Stop::failed) {
+      ++failed_;
+      std::cerr << "align: " << task.id << ": " << event.result.failures.front().what << '\n';
+      return;
+    }
+    out_.write(line_of(s_, task, event.result, settings_));
+    ++written_;
+    if (!terminal_) std::cerr << "align: " << written_ << " of " << prompts_ << " prompts\n";
+  }
+
+  [[nodiscard]] std::size_t written() const { return written_; }
+  [[nodiscard]] std::size_t failed() const { return failed_; }
+  [[nodiscard]] bool terminal() const { return terminal_; }
+
+ private:
+  const Settings& s_;
+  std::string settings_;
+  std::size_t prompts_;
+  tilt::JsonlWriter out_;
+  std::span<const Task> batch_ = {};
+  std::size_t written_ = 0, failed_ = 0;
+  bool terminal_ = isatty(STDERR_FILENO) != 0;
+};
 
 /// Answers all prompts that are not finished yet, a batch at a time.
 template <class Sampler>
@@ -407,7 +491,6 @@ int answer(const Settings& s, tilt::llama::Policy& policy, const ChosenReward& r
   tilt::Decoder decoder{policy, reward, std::move(sampler), selector_of(s)};
   const std::string settings = fingerprint(s, policy.fingerprint());
   const std::set<std::string> done = finished_ids(s, settings);
-  tilt::JsonlWriter writer(s.out);
   std::vector<Task> left;
   for (const Task& task : tasks) {
     if (!done.contains(task.id)) left.push_back(task);
@@ -416,161 +499,195 @@ int answer(const Settings& s, tilt::llama::Policy& policy, const ChosenReward& r
     std::cerr << "align: " << tasks.size() - left.size() << " of " << tasks.size()
               << " prompts are finished already\n";
   }
-  tilt::RunOptions run = s.run;
-  run.stop = stop_on_interrupt();
-  std::size_t written = 0, failed = 0;
+  Writer writer(s, settings, left.size());
   tilt::ProgressBar bar{std::cerr, s.method};
+  tilt::RunOptions run = s.run;
   for (std::size_t from = 0; from < left.size() && !run.stop.stop_requested();) {
-    // A prompt's stream is its place in the file, so that going on later changes nothing.
+    // A prompt's stream is its line in the file, so that going on later changes nothing.
     std::size_t n = 1;
-    while (n < s.batch && from + n < left.size() &&
-           left[from + n].index == left[from].index + n) {
+    while (n < s.batch && from + n < left.size() && left[from + n].line == left[from].line + n) {
       ++n;
     }
     std::vector<tilt::Prompt> prompts;
     for (std::size_t i = 0; i < n; ++i) prompts.push_back(left[from + i].prompt);
-    run.stream = left[from].index;
-    const auto results = isatty(STDERR_FILENO) != 0 ? decoder.batch(prompts, run, bar)
-                                                    : decoder.batch(prompts, run);
-    for (std::size_t i = 0; i < n; ++i) {
-      const Task& task = left[from + i];
-      if (results[i].stop == tilt::Stop::failed) {
-        ++failed;
-        std::cerr << "align: " << task.id << ": " << results[i].failures.front().what << '\n';
-      } else if (results[i].stop != tilt::Stop::cancelled) {
-        writer.write(line_of(s, task, results[i], settings));
-        ++written;
-      }
+    run.stream = left[from].line;
+    writer.begin(std::span(left).subspan(from, n));
+    if (writer.terminal()) {
+      std::cerr << "prompts " << from + 1 << " to " << from + n << " of " << left.size() << '\n';
+      (void)decoder.batch(prompts, run, writer, bar);
+    } else {
+      (void)decoder.batch(prompts, run, writer);
     }
     from += n;
-    std::cerr << "align: " << written << " of " << left.size() << " prompts answered\n";
   }
-  if (written == left.size()) return 0;
-  if (failed > 0) std::cerr << "align: " << failed << " prompts failed\n";
-  if (run.stop.stop_requested()) std::cerr << "align: stopped; the same command goes on\n";
+  if (writer.written() == left.size()) return 0;
+  std::cerr << "align: " << writer.written() << " of " << left.size() << " prompts are answered";
+  if (writer.failed() > 0) std::cerr << ", " << writer.failed() << " failed";
+  std::cerr << "; the same command goes on with the rest\n";
   return 1;
 }
 
-void add_options(CLI::App& app, Settings& s) {
-  const auto positive = CLI::Range(std::size_t{1}, tilt::npos);
-  app.add_option("--model", s.model, "the model, a GGUF file")->required();
-  app.add_option("--prompts", s.prompts,
-                 "JSONL: \"prompt\", \"question\" or \"messages\", and \"id\" or \"key\"")
-      ->required();
-  app.add_option("--out", s.out, "JSONL of results; prompts that it has finished are passed over");
-  app.add_option("--method", s.method, "how to align")
-      ->check(CLI::IsMember({"best_of_n", "rejection", "qalign", "cards"}))
-      ->capture_default_str();
-  app.add_option("--reward", s.reward,
-                 "ifeval: share of instructions followed; ifeval_all: 1 if all are; contrast: log-odds "
-                 "of --system-a against --system-b; answer: the last number is that of \"answer\"")
-      ->check(CLI::IsMember({"ifeval", "ifeval_all", "contrast", "answer"}))
-      ->capture_default_str();
-  app.add_option("--system-a", s.system_a, "contrast: the system prompt to answer as if under");
-  app.add_option("--system-b", s.system_b, "contrast: the one that is really given (default none)");
-  app.add_option("--selector", s.selector, "which candidate becomes the answer (default: the method's)")
-      ->check(CLI::IsMember({"default", "highest_reward", "last_state", "soft_best", "majority_vote",
-                             "weighted_majority_vote"}));
-  app.add_option("--extract", s.extract, "votes: what counts as the answer in a response")
-      ->check(CLI::IsMember({"number", "boxed", "choice", "whole"}))
-      ->capture_default_str();
-  app.add_option("--pilot", s.pilot, "draw N responses per prompt, print what to choose, and stop");
-  app.add_option("--max-tokens", s.max_tokens, "cap on a response")->check(positive)
-      ->capture_default_str();
-  app.add_option("--seed", s.run.seed, "same seed, same model, same answers")->capture_default_str();
-  app.add_option("--limit", s.limit, "only the first N prompts");
-  app.add_option("--batch", s.batch, "prompts that are worked on together")->check(positive)
-      ->capture_default_str();
-  app.add_option("--candidates", s.candidates, "how much of the candidates to write")
-      ->check(CLI::IsMember({"none", "rewards", "full"}))
-      ->capture_default_str();
+/// An option that only some methods, rewards or selectors have.
+struct OwnedOption {
+  CLI::Option* option = nullptr;
+  std::string owners = {};  ///< "rejection, cards"
+  const std::string* chosen = nullptr;  ///< what was asked for
+};
 
-  const char* all = "Method options";
-  app.add_option("--beta", s.beta,
-                 "rejection, qalign, cards: the reward is divided by it (default 1, 1, 0.7)")
-      ->group(all);
-  app.add_option("--n", s.best_of_n.n, "best_of_n: draws")->group(all)->capture_default_str();
-  app.add_option("--stop-at", s.best_of_n.stop_at, "best_of_n: a reward that is good enough")
-      ->group(all);
-  app.add_option("--width", s.best_of_n.width, "best_of_n: draws per round; 0: all")->group(all);
-  app.add_option("--ceiling", s.rejection.ceiling, "rejection: the reward that is surely accepted")
-      ->group(all);
-  app.add_option("--max-rejections", s.max_rejections,
-                 "rejection, cards: then the best so far is taken")
-      ->group(all)
-      ->capture_default_str();
-  app.add_option("--parallel", s.parallel, "rejection, cards: draws side by side")->group(all)
-      ->capture_default_str();
-  app.add_option("--steps", s.qalign.steps, "qalign: rounds of a chain")->group(all)
-      ->capture_default_str();
-  app.add_option("--chains", s.qalign.chains, "qalign: independent chains")->group(all)
-      ->capture_default_str();
-  app.add_option("--fork", s.qalign.fork, "qalign: suffixes per round")->group(all)
-      ->capture_default_str();
-  app.add_option("--burn-in", s.qalign.burn_in, "qalign: leading states that do not count")
-      ->group(all);
-  app.add_option("--initial-draws", s.qalign.initial_draws,
-                 "qalign: start from one of so many draws")
-      ->group(all);
-  app.add_option("--restart", s.qalign.restart, "qalign: share of whole redraws")->group(all);
-  app.add_flag("--recycle", s.qalign.recycle, "qalign: weigh every proposal, for votes")->group(all);
-  app.add_option("--reward-goal", s.cards.reward_goal, "cards: the reward aimed at")->group(all);
-  app.add_option("--alpha", s.cards.alpha, "cards: where the threshold starts, 0 to 1")->group(all)
-      ->capture_default_str();
-  app.add_option("--entropy", s.cards.segment.entropy, "cards: nats that end a segment; inf: fixed length")
-      ->group(all)
-      ->capture_default_str();
-  app.add_option("--min-segment", s.cards.segment.min_tokens, "cards: shortest segment")->group(all)
-      ->capture_default_str();
-  app.add_option("--max-segment", s.cards.segment.max_tokens, "cards: longest segment")->group(all)
-      ->capture_default_str();
-  app.add_option("--pilot-draws", s.cards.pilot_draws, "cards: draws that set the goal")->group(all);
-  app.add_option("--pilot-quantile", s.cards.pilot_quantile, "cards: which quantile of theirs")
-      ->group(all)
-      ->capture_default_str();
-  app.add_flag("--official", s.cards.official, "cards: as the authors' code")->group(all);
-  app.add_option("--lambda", s.lambda, "soft_best: temperature")->group(all)->capture_default_str();
-  app.add_option("--vote-beta", s.vote_beta, "weighted_majority_vote: temperature")->group(all)
-      ->capture_default_str();
-
-  const char* law = "How the model samples (neutral by default)";
-  app.add_option("--temperature", s.law.temperature)->group(law)->capture_default_str();
-  app.add_option("--top-k", s.law.top_k, "0: all")->group(law);
-  app.add_option("--top-p", s.law.top_p)->group(law)->capture_default_str();
-  app.add_option("--min-p", s.law.min_p)->group(law);
-  app.add_option("--stop", s.law.stop, "text that ends a response; may be repeated")->group(law);
-
-  const char* budget = "Budgets, per prompt (none by default)";
-  app.add_option("--tokens", s.run.budget.tokens, "generated tokens")->group(budget);
-  app.add_option("--policy-calls", s.run.budget.policy_calls, "responses drawn")->group(budget);
-  app.add_option("--reward-calls", s.run.budget.reward_calls, "responses scored")->group(budget);
-  app.add_option("--seconds", s.run.budget.seconds)->group(budget);
-  app.add_option("--on-failure", s.on_failure, "of one draw: the prompt fails, or goes on without it")
-      ->check(CLI::IsMember({"fail", "survive"}))
-      ->group(budget)
-      ->capture_default_str();
-
-  const char* engine = "Engine";
-  app.add_option("--sequences", s.sequences, "responses generated side by side")->group(engine)
-      ->capture_default_str();
-  app.add_option("--context", s.context, "tokens in the cache")->group(engine)->capture_default_str();
-  app.add_option("--threads", s.threads, "0: all cores")->group(engine)->capture_default_str();
-  app.add_option("--gpu-layers", s.gpu_layers)->group(engine)->capture_default_str();
+/// Refuses options that would do nothing.
+void check_owners(const std::vector<OwnedOption>& options) {
+  for (const auto& [option, owners, chosen] : options) {
+    if (option->count() > 0 && (", " + owners + ",").find(", " + *chosen + ",") == std::string::npos) {
+      throw BadInput(option->get_name() + " is an option of " + owners + ", not of " + *chosen);
+    }
+  }
 }
 
-int align(Settings s) {
+std::vector<OwnedOption> add_options(CLI::App& app, Settings& s) {
+  app.add_option("--model", s.model, "the model, a GGUF file")->required()->type_name("FILE");
+  app.add_option("--prompts", s.prompts,
+                 "JSONL, one object a line: \"prompt\" or \"question\" (text) or \"messages\",\n"
+                 "and \"id\" or \"key\"; rows of IFEval and of GSM8K as they are")
+      ->required()->type_name("FILE");
+  app.add_option("--out", s.out,
+                 "results, one line per prompt, added as they are done;\n"
+                 "prompts that it has already are passed over")
+      ->type_name("FILE");
+  app.add_option("--pilot", s.pilot,
+                 "instead: draw N responses per prompt, print the spread of their rewards\n"
+                 "and what it suggests")
+      ->type_name("N");
+  app.add_option("--method", s.method, "how to align")
+      ->check(CLI::IsMember({"best_of_n", "rejection", "qalign", "cards"}))
+      ->capture_default_str()->type_name("NAME");
+  app.add_option("--reward", s.reward,
+                 "ifeval: share of the prompt's instructions that are followed\n"
+                 "ifeval_all: 1 if all are followed, else 0\n"
+                 "contrast: log-odds of the answer under --system-a against --system-b\n"
+                 "answer: 1 if the last number is that of the row's \"answer\", else 0\n"
+                 "words: how near the length is to --words")
+      ->check(CLI::IsMember({"ifeval", "ifeval_all", "contrast", "answer", "words"}))
+      ->capture_default_str()->type_name("NAME");
+  app.add_option("--selector", s.selector,
+                 "which candidate becomes the answer (default: the method's own)")
+      ->check(CLI::IsMember({"default", "highest_reward", "last_state", "soft_best", "majority_vote",
+                             "weighted_majority_vote"}))
+      ->type_name("NAME");
+  app.add_option("--max-tokens", s.max_tokens, "longest response")->capture_default_str()
+      ->type_name("N");
+  app.add_option("--seed", s.run.seed, "same seed, same model, same answers")->capture_default_str()
+      ->type_name("N");
+  app.add_option("--limit", s.limit, "only the first N prompts")->type_name("N");
+  app.add_option("--batch", s.batch, "prompts that are worked on together")
+      ->check(CLI::PositiveNumber)->capture_default_str()->type_name("N");
+  app.add_option("--candidates", s.candidates, "how much of the candidates to write")
+      ->check(CLI::IsMember({"none", "rewards", "full"}))
+      ->capture_default_str()->type_name("NAME");
+
+  std::vector<OwnedOption> owned;
+  const auto owner = [&](const char* kind, const char* owners, const std::string& chosen) {
+    return [&owned, kind, owners, chosen = &chosen](CLI::Option* option, const char* type) {
+      option->group(std::string("Options of the ") + kind + ' ' + owners);
+      if (option->get_expected_max() > 0) option->capture_default_str()->type_name(type);
+      owned.push_back({option, owners, chosen});
+    };
+  };
+  const auto best = owner("method", "best_of_n", s.method);
+  best(app.add_option("--n", s.best_of_n.n, "draws"), "N");
+  best(app.add_option("--stop-at", s.best_of_n.stop_at, "a reward that is good enough to stop"), "R");
+  best(app.add_option("--width", s.best_of_n.width, "draws at a time; 0: all"), "N");
+  const auto tilted = owner("methods", "rejection, qalign, cards", s.method);
+  tilted(app.add_option("--beta", s.beta, "the reward is divided by it (default 1, 1, 0.7)"), "X");
+  const auto rejecting = owner("methods", "rejection, cards", s.method);
+  rejecting(app.add_option("--max-rejections", s.max_rejections, "then the best so far is taken"), "N");
+  rejecting(app.add_option("--parallel", s.parallel, "draws at a time"), "N");
+  const auto rejection = owner("method", "rejection", s.method);
+  rejection(app.add_option("--ceiling", s.rejection.ceiling, "the reward that is surely accepted"), "R");
+  const auto qalign = owner("method", "qalign", s.method);
+  qalign(app.add_option("--steps", s.qalign.steps, "rounds of a chain"), "N");
+  qalign(app.add_option("--chains", s.qalign.chains, "independent chains"), "N");
+  qalign(app.add_option("--fork", s.qalign.fork, "suffixes per round"), "N");
+  qalign(app.add_option("--burn-in", s.qalign.burn_in, "leading states that do not count"), "N");
+  qalign(app.add_option("--initial-draws", s.qalign.initial_draws, "start from one of so many draws"),
+         "N");
+  qalign(app.add_option("--restart", s.qalign.restart, "share of whole redraws, 0 to 1"), "X");
+  qalign(app.add_flag("--recycle", s.qalign.recycle, "weigh every proposal, for votes"), "");
+  const auto cards = owner("method", "cards", s.method);
+  cards(app.add_option("--reward-goal", s.cards.reward_goal, "the reward aimed at"), "R");
+  cards(app.add_option("--pilot-draws", s.cards.pilot_draws, "draws that set the goal instead"), "N");
+  cards(app.add_option("--pilot-quantile", s.cards.pilot_quantile, "which quantile of theirs"), "X");
+  cards(app.add_option("--alpha", s.cards.alpha, "where the threshold starts, 0 to 1"), "X");
+  cards(app.add_option("--entropy", s.cards.segment.entropy, "nats that end a segment; inf: fixed length"),
+        "X");
+  cards(app.add_option("--min-segment", s.cards.segment.min_tokens, "shortest segment, tokens"), "N");
+  cards(app.add_option("--max-segment", s.cards.segment.max_tokens, "longest segment, tokens"), "N");
+  cards(app.add_flag("--official", s.cards.official, "as the authors' code"), "");
+  const auto contrast = owner("reward", "contrast", s.reward);
+  contrast(app.add_option("--system-a", s.system_a, "the system prompt to answer as if under"), "TEXT");
+  contrast(app.add_option("--system-b", s.system_b, "the one that is really given (default: none)"),
+           "TEXT");
+  const auto words = owner("reward", "words", s.reward);
+  words(app.add_option("--words", s.words, "how many")->check(CLI::PositiveNumber), "N");
+  const auto soft = owner("selector", "soft_best", s.selector);
+  soft(app.add_option("--lambda", s.lambda, "temperature"), "X");
+  const auto votes = owner("selectors", "majority_vote, weighted_majority_vote", s.selector);
+  votes(app.add_option("--extract", s.extract, "what counts as the answer in a response")
+            ->check(CLI::IsMember({"number", "boxed", "choice", "whole"})),
+        "NAME");
+  const auto weighted = owner("selector", "weighted_majority_vote", s.selector);
+  weighted(app.add_option("--vote-beta", s.vote_beta, "temperature"), "X");
+
+  const char* law = "How the model samples (neutral by default)";
+  const auto sampling = [&](CLI::Option* option, const char* type) {
+    option->group(law)->capture_default_str()->type_name(type);
+  };
+  sampling(app.add_option("--temperature", s.law.temperature, "divides the logits"), "X");
+  sampling(app.add_option("--top-k", s.law.top_k, "keep the N likeliest tokens; 0: all"), "N");
+  sampling(app.add_option("--top-p", s.law.top_p, "keep the likeliest of this mass"), "X");
+  sampling(app.add_option("--min-p", s.law.min_p, "keep tokens of this share of the likeliest"), "X");
+  app.add_option("--stop", s.law.stop, "text that ends a response; may be given more than once")
+      ->group(law)->type_name("TEXT");
+
+  const char* budget = "Budgets, per prompt (none by default)";
+  app.add_option("--tokens", s.run.budget.tokens, "generated tokens")->group(budget)->type_name("N");
+  app.add_option("--policy-calls", s.run.budget.policy_calls, "responses drawn")->group(budget)
+      ->type_name("N");
+  app.add_option("--reward-calls", s.run.budget.reward_calls, "responses scored")->group(budget)
+      ->type_name("N");
+  app.add_option("--seconds", s.run.budget.seconds, "of the clock")->group(budget)->type_name("X");
+  app.add_option("--on-failure", s.on_failure, "of one draw: fail the prompt, or survive without it")
+      ->check(CLI::IsMember({"fail", "survive"}))
+      ->group(budget)->capture_default_str()->type_name("NAME");
+
+  const char* engine = "Engine";
+  const auto running = [&](CLI::Option* option) {
+    option->group(engine)->capture_default_str()->type_name("N");
+  };
+  running(app.add_option("--sequences", s.sequences, "responses generated side by side"));
+  running(app.add_option("--context", s.context, "tokens in the cache, all sequences together"));
+  running(app.add_option("--threads", s.threads, "processor threads; 0: all cores"));
+  running(app.add_option("--gpu-layers", s.gpu_layers, "layers on a graphics processor; -1: all"));
+  return owned;
+}
+
+int align(Settings s, const std::vector<OwnedOption>& owned) {
   if (s.out.empty() && s.pilot == 0) throw BadInput("give --out FILE for the results, or --pilot N");
+  check_owners(owned);
   if (s.on_failure == "survive") s.run.on_failure = tilt::OnFailure::survive;
   bool faulty = false;
   const std::vector<Task> tasks = read_tasks(s, faulty);
-  // Options are refused before the model is loaded.
-  if (s.pilot == 0) {
+  if (s.pilot == 0) {  // what can be refused is refused before the model is loaded
     (void)selector_of(s);
     (void)with_sampler(s, [](const auto& sampler) {
       tilt::check_options(sampler);
       return 0;
     });
+    const std::filesystem::path folder = s.out.has_parent_path() ? s.out.parent_path() : ".";
+    if (!std::filesystem::is_directory(folder) || std::filesystem::is_directory(s.out)) {
+      throw BadInput("--out " + s.out.string() + " is no file that can be written");
+    }
   }
+  s.run.stop = stop_on_interrupt();
   tilt::llama::Policy policy = load_model(s.model, {.sequences = s.sequences,
                                                     .context = s.context,
                                                     .threads = s.threads,
@@ -594,6 +711,6 @@ int main(int argc, char** argv) {
                "        --system-a \"Answer cheerfully.\" --method qalign --beta 1 --steps 32\n\n"
                "Exit status: 0 all prompts are answered, 1 some are not, 2 the input cannot be used.",
                "align"};
-  add_options(app, settings);
-  return run_program(app, argc, argv, [&] { return align(settings); });
+  const std::vector<OwnedOption> owned = add_options(app, settings);
+  return run_program(app, argc, argv, [&] { return align(settings, owned); });
 }

@@ -14,6 +14,4 @@ struct Needy {
   void tell(State&, tilt::Round&) const {}
 };
 
-int main() {
-  tilt::Decoder decoder{Policy{}, tilt::no_reward, Needy{}, tilt::LastState{}};
-}
+int main() { tilt::Decoder decoder{Policy{}, tilt::no_reward, Needy{}, tilt::LastState{}}; }

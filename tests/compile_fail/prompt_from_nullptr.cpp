@@ -1,6 +1,4 @@
 // expect: deleted
 #include <tilt/tilt.hpp>
 
-int main() {
-  tilt::Prompt prompt = nullptr;
-}
+int main() { tilt::Prompt prompt = nullptr; }

@@ -43,8 +43,7 @@ TEST_CASE("the checks name field, value and legal range, and let the legal throu
 
   CHECK(refusal([] { require_fraction("x", 0); }).empty());
   CHECK(refusal([] { require_fraction("x", 1); }).empty());
-  CHECK(refusal([] { require_fraction("x", 1.5); }) ==
-        "x is 1.5; it must be a number from 0 to 1");
+  CHECK(refusal([] { require_fraction("x", 1.5); }) == "x is 1.5; it must be a number from 0 to 1");
   CHECK_FALSE(refusal([] { require_fraction("x", -0.1); }).empty());
   CHECK_FALSE(refusal([] { require_fraction("x", unset); }).empty());
 

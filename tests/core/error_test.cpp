@@ -23,8 +23,7 @@ TEST_CASE("an invalid option says which, what, and what is legal") {
   CHECK(error.field() == "CardsOptions.beta");
   CHECK(error.value() == "-1");
   CHECK(error.legal() == "a finite number > 0");
-  CHECK(std::string(error.what()) ==
-        "CardsOptions.beta is -1; it must be a finite number > 0");
+  CHECK(std::string(error.what()) == "CardsOptions.beta is -1; it must be a finite number > 0");
   CHECK(error.partial() == nullptr);
 }
 

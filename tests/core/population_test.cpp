@@ -107,9 +107,8 @@ TEST_CASE("the iterator is one of random access") {
   CHECK(begin < population.end());
   CHECK(begin + 5 == population.end());
   CHECK((population.end() - 5) == begin);
-  const auto found = std::find_if(population.begin(), population.end(), [](const Candidate& c) {
-    return c.response.text == "3";
-  });
+  const auto found = std::find_if(population.begin(), population.end(),
+                                  [](const Candidate& c) { return c.response.text == "3"; });
   CHECK(found - population.begin() == 3);
 }
 

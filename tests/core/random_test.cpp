@@ -36,9 +36,9 @@ TEST_CASE("philox gives the known answers of Random123") {
   const std::uint32_t ones = 0xffffffff;
   STATIC_REQUIRE(philox({ones, ones, ones, ones}, {ones, ones}) ==
                  Block{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
-  STATIC_REQUIRE(philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
-                        {0xa4093822, 0x299f31d0}) ==
-                 Block{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
+  STATIC_REQUIRE(
+      philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}) ==
+      Block{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
 }
 
 TEST_CASE("mix is the finaliser of SplitMix64") {
@@ -192,11 +192,10 @@ TEST_CASE("the distributions have their laws", "[law]") {
     const std::vector<double> p = {.05, 0, .5, .25, .2};
     std::vector<double> log_weights;
     for (const double x : p) log_weights.push_back(std::log(x) + 17);
-    const LawCheck right =
-        count(p, 100'000, [&](Random& r) { return r.categorical(log_weights); });
+    const LawCheck right = count(p, 100'000, [&](Random& r) { return r.categorical(log_weights); });
     expect_law("Random: categorical", right);
-    const LawCheck wrong =
-        count({.06, 0, .49, .25, .2}, 100'000, [&](Random& r) { return r.categorical(log_weights); });
+    const LawCheck wrong = count({.06, 0, .49, .25, .2}, 100'000,
+                                 [&](Random& r) { return r.categorical(log_weights); });
     expect_caught("Random: categorical, probabilities off by .01", wrong);
   }
   SECTION("exponential: eight bins of equal probability") {

@@ -75,10 +75,10 @@ TEST_CASE("append is the inverse of first") {
   const Response whole = abcde();
   for (std::size_t n = 0; n <= 3; ++n) {
     Response joined = whole.first(n);
-    Response rest = {.tokens = {whole.tokens.begin() + static_cast<std::ptrdiff_t>(n),
-                                whole.tokens.end()},
-                     .finish = whole.finish,
-                     .usage = whole.usage};
+    Response rest = {
+        .tokens = {whole.tokens.begin() + static_cast<std::ptrdiff_t>(n), whole.tokens.end()},
+        .finish = whole.finish,
+        .usage = whole.usage};
     const std::uint32_t bytes = n == 0 ? 0 : whole.ends[n - 1];
     rest.text = whole.text.substr(bytes);
     for (std::size_t i = n; i < 3; ++i) {
@@ -93,8 +93,13 @@ TEST_CASE("append is the inverse of first") {
 
 TEST_CASE("append takes the finish and the usage of the continuation") {
   Response y = abcde();
-  y.append({.tokens = {8}, .text = "f", .ends = {1}, .log_probs = {-4}, .raw_log_probs = {-4},
-            .finish = Finish::length, .usage = {.prompt_tokens = 13, .cached_tokens = 13}});
+  y.append({.tokens = {8},
+            .text = "f",
+            .ends = {1},
+            .log_probs = {-4},
+            .raw_log_probs = {-4},
+            .finish = Finish::length,
+            .usage = {.prompt_tokens = 13, .cached_tokens = 13}});
   CHECK(y.finish == Finish::length);
   CHECK(y.usage == Usage{13, 13});
   CHECK(y.ends.back() == 6);

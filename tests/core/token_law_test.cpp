@@ -383,11 +383,13 @@ TEST_CASE("a law object serves positions of different sizes one after another") 
     CHECK_THAT(token_law.log_prob({.top_k = 5}, 7),
                WithinAbs(testing::next_token_law(large, {.top_k = 5})[7], 1e-11) ||
                    WithinAbs(-infinity, 0));
-    CHECK_THAT(token_law.entropy(), WithinAbs(testing::entropy(testing::log_softmax(large)), 1e-11));
+    CHECK_THAT(token_law.entropy(),
+               WithinAbs(testing::entropy(testing::log_softmax(large)), 1e-11));
     token_law.read(small);
     CHECK_THAT(token_law.log_prob({.temperature = 0.5}, 0),
                WithinAbs(-std::log1p(std::exp(2.0)), 1e-12));
-    CHECK_THAT(token_law.entropy(), WithinAbs(testing::entropy(testing::log_softmax(small)), 1e-11));
+    CHECK_THAT(token_law.entropy(),
+               WithinAbs(testing::entropy(testing::log_softmax(small)), 1e-11));
   }
 }
 

@@ -122,8 +122,7 @@ TEST_CASE("the law check of a policy sees what it must see", "[law]") {
   caught("top_k one too large", {.max_tokens = 3, .law = {.top_k = 3}},
          {.max_tokens = 3, .law = {.top_k = 2}});
   const Generation segments = {.max_tokens = 4, .until = SegmentRule{1.3, 1, 3}};
-  caught("min_tokens one too small", segments,
-         {.max_tokens = 4, .until = SegmentRule{1.3, 2, 3}});
+  caught("min_tokens one too small", segments, {.max_tokens = 4, .until = SegmentRule{1.3, 2, 3}});
   caught("another threshold", segments, {.max_tokens = 4, .until = SegmentRule{1.2, 1, 3}});
 }
 
@@ -132,8 +131,8 @@ TEST_CASE("a response made in segments equals the one made whole") {
   const SamplingLaw law = {.temperature = 0.9, .top_k = 4};
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     const Response whole = generate(policy, {.max_tokens = 12, .law = law, .seed = seed});
-    for (const SegmentRule rule : {SegmentRule{1.3, 1, 4}, SegmentRule{infinity, 3, 3},
-                                   SegmentRule{0, 2, 5}}) {
+    for (const SegmentRule rule :
+         {SegmentRule{1.3, 1, 4}, SegmentRule{infinity, 3, 3}, SegmentRule{0, 2, 5}}) {
       Response joined;
       do {
         Generation work = {.prefix = joined,
@@ -152,8 +151,9 @@ TEST_CASE("a response made in segments equals the one made whole") {
 TEST_CASE("segments end where the rule says") {
   // Entropy ln 2 after an even number of tokens, 0 after an odd one.
   LogitPolicy policy{-1, [](TokenSpan context) {
-    return context.size() % 2 == 0 ? std::vector<double>{0, 0} : std::vector<double>{0, -infinity};
-  }};
+                       return context.size() % 2 == 0 ? std::vector<double>{0, 0}
+                                                      : std::vector<double>{0, -infinity};
+                     }};
   const auto segment = [&](SegmentRule rule, std::size_t max_tokens) {
     const Response y = generate(policy, {.max_tokens = max_tokens, .until = rule});
     return std::pair(y.size(), y.finish);
@@ -187,10 +187,10 @@ TEST_CASE("the entropy of a segment rule is that of the untempered, untruncated 
 
 TEST_CASE("stop comes before length, and nothing follows it") {
   LogitPolicy policy{3, [](TokenSpan context) {
-    std::vector<double> logits(4, -infinity);
-    logits[std::min<std::size_t>(context.size(), 3)] = 0;  // 0 1 2 3
-    return logits;
-  }};
+                       std::vector<double> logits(4, -infinity);
+                       logits[std::min<std::size_t>(context.size(), 3)] = 0;  // 0 1 2 3
+                       return logits;
+                     }};
   SECTION("the end token") {
     const Response y = generate(policy, {.max_tokens = 9});
     CHECK(y.tokens == std::vector<Token>{0, 1, 2, 3});
@@ -254,8 +254,8 @@ TEST_CASE("the continuation does not repeat the prefix") {
   CHECK(y.ends.size() == y.size());
   CHECK(y.ends.back() == y.text.size());
   CHECK(y.usage.prompt_tokens == 2);
-  CHECK(generate(policy, {.prompt = Prompt::from_tokens({1, 2, 3}), .prefix = prefix,
-                          .max_tokens = 3})
+  CHECK(generate(policy,
+                 {.prompt = Prompt::from_tokens({1, 2, 3}), .prefix = prefix, .max_tokens = 3})
             .usage.prompt_tokens == 5);
 }
 
@@ -315,8 +315,7 @@ TEST_CASE("log_probs of a given response are those of its draw") {
   CHECK((best == 0 || best == -infinity));
   CHECK_THROWS_AS(policy.log_probs({}, {.tokens = {5}}), PolicyError);
   CHECK_THROWS_AS(policy.log_probs({}, {.tokens = {-1}}), PolicyError);
-  CHECK_THROWS_WITH(policy.log_probs({}, {.tokens = {7}}),
-                    "token 7 is not in the vocabulary of 5");
+  CHECK_THROWS_WITH(policy.log_probs({}, {.tokens = {7}}), "token 7 is not in the vocabulary of 5");
 }
 
 TEST_CASE("logits are those of the token that follows") {
@@ -344,16 +343,23 @@ TEST_CASE("the seed decides, not the batch or what came before") {
 
 TEST_CASE("what is wrong with one item fails that item alone") {
   LogitPolicy policy{-1, [](TokenSpan context) -> std::vector<double> {
-    switch (context.empty() ? 0 : context[0]) {
-      case 1: return {};
-      case 2: return {0, std::nan("")};
-      case 3: return {0, infinity};
-      case 4: return {-infinity, -infinity};
-      case 5: throw std::runtime_error("the engine is gone");
-      case 6: throw 6;
-      default: return {0, 0};
-    }
-  }};
+                       switch (context.empty() ? 0 : context[0]) {
+                         case 1:
+                           return {};
+                         case 2:
+                           return {0, std::nan("")};
+                         case 3:
+                           return {0, infinity};
+                         case 4:
+                           return {-infinity, -infinity};
+                         case 5:
+                           throw std::runtime_error("the engine is gone");
+                         case 6:
+                           throw 6;
+                         default:
+                           return {0, 0};
+                       }
+                     }};
   std::vector<Generation> work;
   for (Token t = 0; t < 8; ++t) {
     work.push_back({.prompt = Prompt::from_tokens({t}), .max_tokens = 2});
@@ -393,8 +399,9 @@ TEST_CASE("logits may be an Eigen vector, a reference, a span, and the function 
   LogitPolicy eigen{-1, [](TokenSpan) -> Eigen::VectorXd { return Eigen::VectorXd::Zero(3); }};
   CHECK(generate(eigen, {.max_tokens = 2}).size() == 2);
 
-  LogitPolicy referring{-1, [held = std::make_unique<std::vector<double>>(3, 0.0)](
-                                TokenSpan) -> const std::vector<double>& { return *held; }};
+  LogitPolicy referring{-1,
+                        [held = std::make_unique<std::vector<double>>(3, 0.0)](
+                            TokenSpan) -> const std::vector<double>& { return *held; }};
   CHECK(generate(referring, {.max_tokens = 2}).size() == 2);
 
   static const double table[] = {0, 1, 2};
@@ -403,9 +410,9 @@ TEST_CASE("logits may be an Eigen vector, a reference, a span, and the function 
 
   std::size_t calls = 0;
   LogitPolicy counting{-1, [&calls](TokenSpan) mutable {
-    ++calls;
-    return std::vector<double>{0.0};
-  }};
+                         ++calls;
+                         return std::vector<double>{0.0};
+                       }};
   (void)generate(counting, {.max_tokens = 4});
   CHECK(calls == 4);
   calls = 0;

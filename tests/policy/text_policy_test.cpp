@@ -92,9 +92,8 @@ TEST_CASE("a text policy refuses a prefix") {
 }
 
 TEST_CASE("functions may be move-only, stateful, or return a literal") {
-  TextPolicy owner{[held = std::make_unique<std::string>("held")](std::string_view) {
-    return *held;
-  }};
+  TextPolicy owner{
+      [held = std::make_unique<std::string>("held")](std::string_view) { return *held; }};
   CHECK(generate(owner, {{}})[0].text == "held");
   TextPolicy counter{[calls = 0](std::string_view) mutable { return std::to_string(++calls); }};
   CHECK(generate(counter, {{}, {}})[1].text == "2");

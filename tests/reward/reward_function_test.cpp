@@ -35,7 +35,8 @@ TEST_CASE("a function becomes a reward model") {
 }
 
 TEST_CASE("what the function returns becomes a double") {
-  RewardFunction counts{[](const Prompt&, const Response& y) { return static_cast<int>(y.size()); }};
+  RewardFunction counts{
+      [](const Prompt&, const Response& y) { return static_cast<int>(y.size()); }};
   CHECK(score(counts, {}, {{.tokens = {1, 2}}}) == std::vector<double>{2});
   RewardFunction floats{[](const Prompt&, const Response&) { return 0.5f; }};
   CHECK(score(floats, {}, {{}}) == std::vector<double>{0.5});
@@ -72,8 +73,7 @@ TEST_CASE("functions may be move-only or stateful, and const ones serve const re
   RewardFunction owner{
       [held = std::make_unique<double>(3)](const Prompt&, const Response&) { return *held; }};
   CHECK(score(owner, {}, {{}}) == std::vector<double>{3});
-  RewardFunction counter{
-      [calls = 0.0](const Prompt&, const Response&) mutable { return ++calls; }};
+  RewardFunction counter{[calls = 0.0](const Prompt&, const Response&) mutable { return ++calls; }};
   CHECK(score(counter, {}, {{}, {}}) == std::vector<double>{1, 2});
   const RewardFunction constant{[](const Prompt&, const Response&) { return 4.0; }};
   CHECK(score(constant, {}, {{}}) == std::vector<double>{4});

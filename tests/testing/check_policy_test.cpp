@@ -37,7 +37,8 @@ struct Pieces {
 };
 
 auto wavy() {
-  return LogitPolicy(5, [](TokenSpan context) { return wave(context); }, Pieces{});
+  return LogitPolicy(
+      5, [](TokenSpan context) { return wave(context); }, Pieces{});
 }
 
 using Inner = decltype(wavy());
@@ -133,8 +134,8 @@ TEST_CASE("faults of length and finish are found") {
   check_caught(Faulty{.before = before_each([](Generation& w) { ++w.max_tokens; })},
                "at most max_tokens new tokens");
   check_caught(Faulty{.before = before_each([](Generation& w) {
-                 w.max_tokens -= std::min(w.max_tokens - 1, w.prefix.size());
-               })},
+                        w.max_tokens -= std::min(w.max_tokens - 1, w.prefix.size());
+                      })},
                "a response ends by itself or at max_tokens");
   check_caught(Faulty{.after =
                           [](const Generation& w, Response& y) {
@@ -184,9 +185,9 @@ TEST_CASE("faults of log-probs and ends are found") {
                "log-probs are numbers of at most 0");
   check_caught(Faulty{.after = [](const Generation&, Response& y) { y.raw_log_probs[0] -= 0.01; }},
                "under a neutral law log_probs and raw_log_probs are equal");
-  check_caught(Faulty{.after = [](const Generation&,
-                                  Response& y) { y.log_probs = y.raw_log_probs; }},
-               "log_probs are those of the logits", {.law = {.temperature = 0.6}});
+  check_caught(
+      Faulty{.after = [](const Generation&, Response& y) { y.log_probs = y.raw_log_probs; }},
+      "log_probs are those of the logits", {.law = {.temperature = 0.6}});
   check_caught(Faulty{.after = [](const Generation&, Response& y) { y.ends.pop_back(); }},
                "ends divide the text into one piece per token");
   check_caught(Faulty{.after = [](const Generation&, Response& y) { y.text += "more"; }},
@@ -216,8 +217,8 @@ TEST_CASE("faults of seeds and batches are found") {
   check_caught(Faulty{.before = before_each([](Generation& w) { w.seed = 1; })},
                "different seeds give independent draws");
   check_caught(Faulty{.before = before_each([calls = std::uint64_t{0}](Generation& w) mutable {
-                 w.seed += ++calls;
-               })},
+                        w.seed += ++calls;
+                      })},
                "the seed decides what is drawn");
   check_caught(Faulty{.before =
                           [](std::vector<Generation>& work) {
@@ -230,9 +231,8 @@ TEST_CASE("faults of seeds and batches are found") {
                           }},
                "a draw does not depend on the batch that it is in");
   // Neither is asked of a policy that is not deterministic.
-  check_good(Faulty{.before = before_each([calls = std::uint64_t{0}](Generation& w) mutable {
-               w.seed += ++calls;
-             })},
+  check_good(Faulty{.before = before_each(
+                        [calls = std::uint64_t{0}](Generation& w) mutable { w.seed += ++calls; })},
              {.deterministic = false});
 }
 
@@ -305,16 +305,16 @@ TEST_CASE("faults of stopping are found") {
                           }},
                "a stop string ends the response and stays in it");
   // An end token is appended.
-  check_caught(Faulty{.after =
-                          [](const Generation& w, Response& y) {
-                            if (w.law.stop_tokens.empty() || y.finish != Finish::stop ||
-                                y.tokens.back() == 5 || y.size() == w.max_tokens) {
-                              return;
-                            }
-                            y.append({.tokens = {5}, .ends = {0}, .log_probs = {0},
-                                      .raw_log_probs = {0}});
-                          }},
-               "a stop token ends the response");
+  check_caught(
+      Faulty{.after =
+                 [](const Generation& w, Response& y) {
+                   if (w.law.stop_tokens.empty() || y.finish != Finish::stop ||
+                       y.tokens.back() == 5 || y.size() == w.max_tokens) {
+                     return;
+                   }
+                   y.append({.tokens = {5}, .ends = {0}, .log_probs = {0}, .raw_log_probs = {0}});
+                 }},
+      "a stop token ends the response");
 }
 
 TEST_CASE("a policy may refuse what it cannot serve, but not draws") {
@@ -334,10 +334,9 @@ TEST_CASE("a policy may refuse what it cannot serve, but not draws") {
                "a prefix is continued");
   check_caught(refuse([](const Generation& w) { return w.until.has_value(); }),
                "segments of fixed length are served");
-  check_caught(refuse([](const Generation& w) {
-                 return w.until.has_value() && w.until->needs_entropy();
-               }),
-               "segments by entropy are served");
+  check_caught(
+      refuse([](const Generation& w) { return w.until.has_value() && w.until->needs_entropy(); }),
+      "segments by entropy are served");
   check_caught(refuse([](const Generation& w) { return w.max_tokens == 1; }),
                "a small max_tokens is served");
   check_caught(Faulty{.before =

@@ -134,11 +134,10 @@ TEST_CASE("rewards that are not written are found") {
 TEST_CASE("failures are found with their cause") {
   check_caught([](Works, Outs) { throw std::runtime_error("no model"); },
                "an empty batch is accepted: it threw \"no model\"");
-  const std::string text =
-      found(RewardFunction{[](const Prompt&, const Response& y) -> double {
-        if (y.empty()) throw std::runtime_error("nothing to score");
-        return 0;
-      }});
+  const std::string text = found(RewardFunction{[](const Prompt&, const Response& y) -> double {
+    if (y.empty()) throw std::runtime_error("nothing to score");
+    return 0;
+  }});
   CHECK(text == "a score succeeds: it threw \"nothing to score\"\n");
 }
 

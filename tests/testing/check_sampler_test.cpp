@@ -115,8 +115,8 @@ TEST_CASE("samplers pass with a policy and a reward of the user's own") {
   CHECK(check_sampler(BestOfN{{.n = 4}}, toy::policy(), toy::reward()).empty());
   auto policy = toy::policy();
   archetype::RewardModel reward(1);
-  CHECK(check_sampler(Climber{}, policy, reward, {.prompt = Prompt::from_tokens({toy::b})})
-            .empty());
+  CHECK(
+      check_sampler(Climber{}, policy, reward, {.prompt = Prompt::from_tokens({toy::b})}).empty());
   TextPolicy text{[](std::string_view prompt, const Generation& work) {
     return std::string(prompt) + std::to_string(work.seed % 7);
   }};
@@ -151,9 +151,9 @@ TEST_CASE("a draw that is not done and is used again is found") {
 }
 
 TEST_CASE("candidates out of nothing are found") {
-  check_caught(Climber{.before_tell = [](Climber::State&,
-                                         Round& round) { round.emit({.reward = 0}); }},
-               "where no draw is done there is no candidate");
+  check_caught(
+      Climber{.before_tell = [](Climber::State&, Round& round) { round.emit({.reward = 0}); }},
+      "where no draw is done there is no candidate");
 }
 
 TEST_CASE("a sampler that remembers outside its state is found") {
@@ -190,7 +190,10 @@ TEST_CASE("a sampler that depends on the order of arrival is found") {
 TEST_CASE("illegal work is found") {
   check_caught(Climber{.change = [](Generation& w) { w.law.top_p = 0; }},
                "what is asked for is legal: Generation.law.top_p is 0");
-  check_caught(Climber{.change = [](Generation& w) { w.until = SegmentRule{1, 3, 2}; }},
+  check_caught(Climber{.change =
+                           [](Generation& w) {
+                             w.until = SegmentRule{1, 3, 2};
+                           }},
                "what is asked for is legal: Generation.until.max_tokens is 2");
   check_caught(Climber{.change = [](Generation& w) { w.max_tokens = 0; }},
                "max_tokens of what is asked for is at least 1");

@@ -71,11 +71,9 @@ TEST_CASE("an index or a share out of range is found") {
         return decision;
       },
       "the share is from 0 to 1");
-  check_caught(
-      [](const Population& population, Random&) {
-        return Decision{.share = population.empty() ? 0.0 : 1.0};
-      },
-      "where nothing is chosen the share is 0");
+  check_caught([](const Population& population,
+                  Random&) { return Decision{.share = population.empty() ? 0.0 : 1.0}; },
+               "where nothing is chosen the share is 0");
 }
 
 TEST_CASE("a selector that heeds candidates of weight 0 is found") {
@@ -90,7 +88,8 @@ TEST_CASE("a selector that heeds candidates of weight 0 is found") {
       },
       "a candidate of weight 0 is not chosen while another has a weight");
   check_caught(
-      [](const Population& population, Random& random) {  // a share of the number, not of the weight
+      [](const Population& population,
+         Random& random) {  // a share of the number, not of the weight
         Decision decision = archetype::Selector(0)(population, random);
         if (!population.empty()) decision.share = 1.0 / static_cast<double>(population.size());
         return decision;

@@ -125,8 +125,8 @@ TEST_CASE("enumerate gives the published numbers of the golden example for CARDS
 
   // In segments or at once: the same law.
   auto policy = cards_toy::policy();
-  CHECK(total_variation(clipped, enumerate(policy, Prompt{}, cards_toy::max_tokens,
-                                           cards_toy::law)) < 1e-12);
+  CHECK(total_variation(
+            clipped, enumerate(policy, Prompt{}, cards_toy::max_tokens, cards_toy::law)) < 1e-12);
 }
 
 TEST_CASE("enumerate from a prefix conditions the law") {
@@ -191,8 +191,8 @@ TEST_CASE("enumerate honours stop tokens and stop strings, also over the prefix'
     CHECK(law.index_of(of({toy::a, toy::b, toy::a})) == npos);
   }
   SECTION("a stop string that begins in the prefix; one that is all prefix does not count") {
-    const Response prefix = {.tokens = {toy::b, toy::a, toy::b, toy::a}, .text = "1 0 1 0",
-                             .ends = {1, 3, 5, 7}};
+    const Response prefix = {
+        .tokens = {toy::b, toy::a, toy::b, toy::a}, .text = "1 0 1 0", .ends = {1, 3, 5, 7}};
     const ResponseLaw law =
         enumerate(policy, {.prefix = prefix, .max_tokens = 2, .law = {.stop = {"0 1"}}});
     CHECK(law.index_of(of({toy::b, toy::a, toy::b, toy::a, toy::b})) != npos);
@@ -212,7 +212,8 @@ TEST_CASE("next_token_law follows the definition") {
   };
   const auto same = [](const std::vector<double>& seen, const std::vector<double>& expected) {
     REQUIRE(seen.size() == expected.size());
-    for (std::size_t i = 0; i < seen.size(); ++i) CHECK_THAT(seen[i], WithinAbs(expected[i], 1e-12));
+    for (std::size_t i = 0; i < seen.size(); ++i)
+      CHECK_THAT(seen[i], WithinAbs(expected[i], 1e-12));
   };
   same(law_of({}), {.1, .2, .4, .2, .1});
   same(law_of({.temperature = 0.5}), {.01 / .26, .04 / .26, .16 / .26, .04 / .26, .01 / .26});

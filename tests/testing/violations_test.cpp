@@ -18,6 +18,4 @@ TEST_CASE("each broken rule is listed once, with the first place where it was br
         std::vector<std::string>{"a rule: here", "another rule"});
 }
 
-TEST_CASE("nothing found is nothing listed") {
-  CHECK(Violations{}.sentences().empty());
-}
+TEST_CASE("nothing found is nothing listed") { CHECK(Violations{}.sentences().empty()); }

@@ -65,10 +65,9 @@ class PolicyChecker {
         check_segments(prompt);
         check_stops(prompt);
       }
-      violations_.require(prefixes_repeated_[0] * prefixes_repeated_[1] == 0 ||
-                              prefixes_continued_ > 0,
-                          "the prefix is not repeated",
-                          "every continuation began with the prefix that was given");
+      violations_.require(
+          prefixes_repeated_[0] * prefixes_repeated_[1] == 0 || prefixes_continued_ > 0,
+          "the prefix is not repeated", "every continuation began with the prefix that was given");
       if constexpr (TellsLogits<P>) {
         for (const Prompt& prompt : prompts) check_logits(prompt);
       }
@@ -160,16 +159,19 @@ class PolicyChecker {
     if (!has_tokens_) return;
     const std::size_t most = std::min(work.max_tokens, work.until ? work.until->max_tokens : npos);
     violations_.require(n <= most, "at most max_tokens new tokens", where);
-    violations_.require(n > 0, "a response of a policy with tokens has at least one, if only the "
-                               "end token", where);
+    violations_.require(n > 0,
+                        "a response of a policy with tokens has at least one, if only the "
+                        "end token",
+                        where);
     violations_.require(y.finish == Finish::stop || n == most || work.until,
                         "a response ends by itself or at max_tokens", where);
     violations_.require(y.finish != Finish::length || n == work.max_tokens,
                         "finish is `length` only at max_tokens", where);
     violations_.require(y.finish != Finish::segment || n < work.max_tokens,
                         "at max_tokens finish is `length`, also where a segment ends", where);
-    violations_.require(std::all_of(y.tokens.begin(), y.tokens.end(), [](Token t) { return t >= 0; }),
-                        "token ids are not negative", where);
+    violations_.require(
+        std::all_of(y.tokens.begin(), y.tokens.end(), [](Token t) { return t >= 0; }),
+        "token ids are not negative", where);
     const auto fits = [n](std::size_t size) { return size == 0 || size == n; };
     violations_.require(fits(y.log_probs.size()) && fits(y.raw_log_probs.size()),
                         "log-probs are one per token, or none", where);
@@ -235,14 +237,15 @@ class PolicyChecker {
     }
     // All draws alike is suspicious where the policy itself says how unlikely that is.
     const Response& first = out->front();
-    const bool alike = std::all_of(out->begin(), out->end(),
-                                   [&](const Response& y) { return same(y, first); });
+    const bool alike =
+        std::all_of(out->begin(), out->end(), [&](const Response& y) { return same(y, first); });
     if (alike && first.size() > 0 && first.log_probs.size() == first.size()) {
       const double log_prob = std::accumulate(first.log_probs.begin(), first.log_probs.end(), 0.0);
       violations_.require(log_prob * static_cast<double>(work.size() - 1) > std::log(1e-6),
                           "different seeds give independent draws",
-                          std::to_string(work.size()) + " seeds gave the same response, of log-prob " +
-                              to_text(log_prob) + "; " + show(work[0], first));
+                          std::to_string(work.size()) +
+                              " seeds gave the same response, of log-prob " + to_text(log_prob) +
+                              "; " + show(work[0], first));
     }
   }
 
@@ -319,11 +322,11 @@ class PolicyChecker {
       context.append(y.first(n));
       const double seen = entropy(log_softmax(logits_after(work.prompt, context)));
       if (std::abs(seen - work.until->entropy) <= options_.tolerance) continue;
-      violations_.require((seen >= work.until->entropy) == (n == y.size()),
-                          "a segment ends before the first token whose entropy reaches the threshold",
-                          show(work, y) + ", the entropy after " + std::to_string(n) +
-                              " tokens is " + to_text(seen) + ", the threshold " +
-                              to_text(work.until->entropy));
+      violations_.require(
+          (seen >= work.until->entropy) == (n == y.size()),
+          "a segment ends before the first token whose entropy reaches the threshold",
+          show(work, y) + ", the entropy after " + std::to_string(n) + " tokens is " +
+              to_text(seen) + ", the threshold " + to_text(work.until->entropy));
     }
   }
 
@@ -411,10 +414,12 @@ class PolicyChecker {
     const std::size_t at = text.find(stop);
     if (at == std::string::npos) return;
     const std::size_t last_begins =
-        prefix.text.size() + (y.ends.size() == y.size() && y.size() >= 2 ? y.ends[y.size() - 2] : 0);
+        prefix.text.size() +
+        (y.ends.size() == y.size() && y.size() >= 2 ? y.ends[y.size() - 2] : 0);
     violations_.require(y.finish == Finish::stop && at + stop.size() > last_begins,
-                        prefix.empty() ? "a stop string ends the response"
-                                       : "a stop string that begins in the prefix ends the response",
+                        prefix.empty()
+                            ? "a stop string ends the response"
+                            : "a stop string that begins in the prefix ends the response",
                         show(work, y) + ", the stop string is \"" + stop + '"');
   }
 
@@ -457,8 +462,7 @@ class PolicyChecker {
   // One-token draws against the law of the logits: the likeliest tokens one by one, the others
   // together.
   void check_next_token(Generation work, const Response& prefix) {
-    const std::vector<double> law =
-        next_token_law(logits_after(work.prompt, prefix), work.law);
+    const std::vector<double> law = next_token_law(logits_after(work.prompt, prefix), work.law);
     std::vector<std::size_t> order(law.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     const std::size_t single = std::min<std::size_t>(15, law.size());

@@ -59,7 +59,8 @@ class RewardChecker {
     std::vector<Scoring> twice(work.rbegin(), work.rend());
     twice.insert(twice.end(), work.begin(), work.end());
     if (const auto out = require_done(twice, 20, "a larger batch succeeds")) {
-      std::vector<double> front(out->begin(), out->begin() + static_cast<std::ptrdiff_t>(work.size()));
+      std::vector<double> front(out->begin(),
+                                out->begin() + static_cast<std::ptrdiff_t>(work.size()));
       std::vector<double> back(out->begin() + static_cast<std::ptrdiff_t>(work.size()), out->end());
       front = {front.rbegin(), front.rend()};
       compare(work, first, front, "a reward does not depend on the order of the batch");

@@ -22,7 +22,7 @@ namespace tilt::testing {
 /// How to check a sampler.
 struct SamplerCheck {
   Prompt prompt = "x";
-  std::size_t runs = 8;          ///< random orders of arrival, patterns of failure and ends to try
+  std::size_t runs = 8;           ///< random orders of arrival, patterns of failure and ends to try
   std::size_t most_draws = 1000;  ///< a run that asks for more is ended from outside
   std::uint64_t seed = 1;
 };
@@ -118,16 +118,16 @@ class SamplerChecker {
 
   void check_work(const Draw& draw) {
     const std::string where = show(draw.work);
-    violations_.require(!is_spoilt(draw.work.prefix) && !is_spoilt(draw.work.prompt) &&
-                            !is_spoilt(draw.response),
-                        "a draw that is not done is never used again", where);
+    violations_.require(
+        !is_spoilt(draw.work.prefix) && !is_spoilt(draw.work.prompt) && !is_spoilt(draw.response),
+        "a draw that is not done is never used again", where);
     if (!draw.to_generate) return;
     violations_.require(draw.work.max_tokens >= 1, "max_tokens of what is asked for is at least 1",
                         where);
     if constexpr (requires(Token token) { policy_.is_end(token); }) {
-      violations_.require(draw.work.prefix.tokens.empty() ||
-                              !policy_.is_end(draw.work.prefix.tokens.back()),
-                          "a response that has ended is not continued", where);
+      violations_.require(
+          draw.work.prefix.tokens.empty() || !policy_.is_end(draw.work.prefix.tokens.back()),
+          "a response that has ended is not continued", where);
     }
     try {
       check_law(draw.work.law, "Generation.law");
@@ -304,17 +304,16 @@ class SamplerChecker {
 
   void require_same(const Population& a, const Population& b, std::string_view rule) {
     if (a.size() != b.size()) {
-      violations_.add(rule, std::to_string(a.size()) + " candidates, then " +
-                                std::to_string(b.size()));
+      violations_.add(rule,
+                      std::to_string(a.size()) + " candidates, then " + std::to_string(b.size()));
       return;
     }
     for (std::size_t i = 0; i < a.size(); ++i) {
-      const bool same = a[i].response.tokens == b[i].response.tokens &&
-                        a[i].response.text == b[i].response.text &&
-                        same_number(a[i].reward, b[i].reward) &&
-                        same_number(a[i].raw_reward, b[i].raw_reward) &&
-                        a[i].weight == b[i].weight && a[i].id == b[i].id &&
-                        a[i].parent == b[i].parent;
+      const bool same =
+          a[i].response.tokens == b[i].response.tokens &&
+          a[i].response.text == b[i].response.text && same_number(a[i].reward, b[i].reward) &&
+          same_number(a[i].raw_reward, b[i].raw_reward) && a[i].weight == b[i].weight &&
+          a[i].id == b[i].id && a[i].parent == b[i].parent;
       violations_.require(same, rule, "candidate " + std::to_string(i) + " differs");
     }
   }
@@ -356,14 +355,14 @@ template <Sampler S, class P, class R>
 template <Sampler S>
 [[nodiscard]] std::vector<std::string> check_sampler(const S& sampler, SamplerCheck options = {}) {
   LogitPolicy policy{3, [](TokenSpan context) {
-    double state = 1;
-    for (const Token token : context) state = 0.6 * state + token + 0.4;
-    std::vector<double> logits(4);
-    for (std::size_t v = 0; v < logits.size(); ++v) {
-      logits[v] = std::sin(7.3 * (state + static_cast<double>(v)));
-    }
-    return logits;
-  }};
+                       double state = 1;
+                       for (const Token token : context) state = 0.6 * state + token + 0.4;
+                       std::vector<double> logits(4);
+                       for (std::size_t v = 0; v < logits.size(); ++v) {
+                         logits[v] = std::sin(7.3 * (state + static_cast<double>(v)));
+                       }
+                       return logits;
+                     }};
   RewardFunction reward{[](const Prompt&, const Response& y) {
     double value = 0;
     for (const Token token : y.tokens) value = 0.7 * value + std::sin(3.1 * (token + 1));

@@ -56,8 +56,10 @@ class SelectorChecker {
   static std::vector<Population> built_in() {
     const auto lanes = [](std::vector<std::vector<Candidate>> all) {
       Population population;
-      for (std::size_t lane = 0; lane < all.size(); ++lane) {
-        for (Candidate& c : all[lane]) population.add(std::move(c), static_cast<std::uint32_t>(lane));
+      std::uint32_t lane = 0;
+      for (std::vector<Candidate>& candidates : all) {
+        for (Candidate& c : candidates) population.add(std::move(c), lane);
+        ++lane;
       }
       return population;
     };
@@ -102,7 +104,9 @@ class SelectorChecker {
     }
     return true;
   }
-  static bool reward_equal(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
+  static bool reward_equal(double a, double b) {
+    return a == b || (std::isnan(a) && std::isnan(b));
+  }
 
   // The decision, or one of nothing if the selector threw.
   bool decide(const Population& population, std::uint64_t seed, Decision& decision) {
@@ -111,9 +115,9 @@ class SelectorChecker {
       decision = selector_(population, random);
       return true;
     } catch (...) {
-      violations_.add("a selector decides on every population of scored candidates",
-                      show(population) + ": it threw \"" + message_of(std::current_exception()) +
-                          '"');
+      violations_.add(
+          "a selector decides on every population of scored candidates",
+          show(population) + ": it threw \"" + message_of(std::current_exception()) + '"');
       return false;
     }
   }
@@ -138,7 +142,8 @@ class SelectorChecker {
                         "the share is from 0 to 1", where);
     Decision again;
     if (decide(population, seed, again)) {
-      violations_.require(same(decision, again), "the same population and stream give the same decision",
+      violations_.require(same(decision, again),
+                          "the same population and stream give the same decision",
                           where + ", then " + show(again));
     }
     if (decision.index == npos) {

@@ -162,7 +162,7 @@ inline constexpr std::size_t most_outcomes = 500'000;
 /// @throws Error when there are more than `most_outcomes` responses
 template <NextTokenModel M>
 [[nodiscard]] ResponseLaw enumerate(M& model, const Generation& work) {
-  constexpr bool has_text = requires(std::string& text) { model.append_text(Token{}, text); };
+  constexpr bool has_text = requires(std::string & text) { model.append_text(Token{}, text); };
   ResponseLaw result;
   Response part;  // the continuation so far
   part.finish = Finish::length;
@@ -214,7 +214,8 @@ template <NextTokenModel M>
       part.log_probs.push_back(law[id]);
       part.raw_log_probs.push_back(raw[id]);
       if constexpr (has_text) {
-        std::string text = work.prefix.text + part.text;  // a piece may depend on what stands before
+        std::string text =
+            work.prefix.text + part.text;  // a piece may depend on what stands before
         model.append_text(token, text);
         part.text = text.substr(work.prefix.text.size());
         part.ends.push_back(static_cast<std::uint32_t>(part.text.size()));

@@ -11,6 +11,14 @@ Defines TiltLlama_FOUND, TiltLlama_INCLUDE_DIR, TiltLlama_LIBRARY and the target
 
 set(tilt_llama_roots ${TILT_LLAMA_DIR} $ENV{TILT_LLAMA_DIR})
 
+# Another folder than the last time: what was found there counts no longer.
+if(DEFINED TiltLlama_ROOTS AND NOT TiltLlama_ROOTS STREQUAL "${tilt_llama_roots}")
+  foreach(found IN ITEMS INCLUDE_DIR LIBRARY GGML_LIBRARY GGML_BASE_LIBRARY)
+    unset(TiltLlama_${found} CACHE)
+  endforeach()
+endif()
+set(TiltLlama_ROOTS "${tilt_llama_roots}" CACHE INTERNAL "Where llama.cpp was looked for")
+
 find_path(TiltLlama_INCLUDE_DIR llama.h
           HINTS ${tilt_llama_roots}
           PATH_SUFFIXES include)

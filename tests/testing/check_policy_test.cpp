@@ -346,7 +346,7 @@ TEST_CASE("a policy may refuse what it cannot serve, but not draws") {
                "an empty batch is accepted: it threw \"nothing to do\"");
 }
 
-TEST_CASE("options out of range are refused") {
+TEST_CASE("check_policy: options out of range are refused") {
   CHECK_THROWS_AS(check_policy(wavy(), {Prompt()}, {.draws = 0}), InvalidOption);
   CHECK_THROWS_AS(check_policy(wavy(), {Prompt()}, {.max_tokens = 3}), InvalidOption);
   CHECK_THROWS_AS(check_policy(wavy(), {Prompt()}, {.law = {.top_p = 0}}), InvalidOption);

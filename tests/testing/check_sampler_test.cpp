@@ -229,7 +229,7 @@ TEST_CASE("a sampler that never ends is ended") {
   CHECK(check_sampler(endless, {.most_draws = 50}).empty());
 }
 
-TEST_CASE("options out of range are refused") {
+TEST_CASE("check_sampler: options out of range are refused") {
   CHECK_THROWS_AS(check_sampler(Climber{}, {.runs = 0}), InvalidOption);
   CHECK_THROWS_AS(check_sampler(Climber{}, {.most_draws = 0}), InvalidOption);
   CHECK_THROWS_AS(check_sampler(Rejection{{}}), InvalidOption);

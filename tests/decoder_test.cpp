@@ -16,6 +16,7 @@
 
 using namespace tilt;
 using runs::contains;
+using runs::Judge;
 using runs::response_of;
 using runs::Scripted;
 using runs::thrown_by;
@@ -85,8 +86,8 @@ struct Needy {
   }
 };
 
-auto constant_reward(double value = 0) {
-  return RewardFunction([value](const Prompt&, const Response&) { return value; });
+Judge constant_reward(double value = 0) {
+  return Judge([value](const Prompt&, const Response&) { return value; });
 }
 
 CardsOptions cards_options() {
@@ -460,7 +461,7 @@ TEST_CASE("tokens after the end token: PolicyError naming prompt and cause") {
 TEST_CASE("a reward that throws or returns NaN: RewardError, or a rejection if asked, never 0") {
   Scripted policy([next = Token{0}](const Generation&) mutable { return response_of({next++}); });
   const auto reward_of = [](double of_second) {
-    return RewardFunction([of_second](const Prompt&, const Response& y) -> double {
+    return Judge([of_second](const Prompt&, const Response& y) -> double {
       if (y.tokens[0] % 3 != 1) return -5;
       if (of_second == 0) throw std::runtime_error("the judge is away");
       return of_second;
@@ -531,7 +532,7 @@ TEST_CASE("no survivor of any sampler: a failure, not an empty success") {
 TEST_CASE("budget spent, stop requested: a normal result with the best so far and the reason") {
   Scripted policy(runs::numbered());
   std::stop_source source;
-  RewardFunction reward{[&](const Prompt&, const Response& y) {
+  Judge reward{[&](const Prompt&, const Response& y) {
     if (y.tokens[0] % 8 == 5) source.request_stop();
     return static_cast<double>(y.tokens[0] % 8);
   }};
@@ -569,7 +570,7 @@ TEST_CASE("empty response: an error of a token policy, legal from a text policy"
 
   TextPolicy mute{[](std::string_view) { return std::string(); }};
   std::vector<std::size_t> scored;
-  RewardFunction reward{[&](const Prompt&, const Response& y) {
+  Judge reward{[&](const Prompt&, const Response& y) {
     scored.push_back(y.text.size());
     return 3.0;
   }};
@@ -590,7 +591,7 @@ TEST_CASE("invalid UTF-8 cut inside a character: bytes are kept as they are") {
     for (const Token token : y.tokens) bytes += token == 0 ? '\xc3' : '\xa9';
     return bytes;
   };
-  RewardFunction reward{[&](const Prompt&, const Response& y) {
+  Judge reward{[&](const Prompt&, const Response& y) {
     REQUIRE(y.text == bytes_of(y));
     REQUIRE(y.ends.size() == y.tokens.size());
     return static_cast<double>(y.text.size());
@@ -678,7 +679,7 @@ TEST_CASE("the error is of the part that failed first") {
     if (++calls == 2) throw std::runtime_error("drawing");
     return response_of({1});
   });
-  RewardFunction reward{
+  Judge reward{
       [](const Prompt&, const Response&) -> double { throw std::runtime_error("scoring"); }};
   const Decoder decoder{policy, reward, BestOfN{{.n = 3}}};
   // Both fail; draw 0 was drawn and not scored, draw 1 was not drawn.

@@ -30,8 +30,8 @@ Scripted of_length(std::size_t length) {
   });
 }
 
-auto zero_reward() {
-  return RewardFunction([](const Prompt&, const Response&) { return 0.0; });
+runs::Judge zero_reward() {
+  return runs::Judge([](const Prompt&, const Response&) { return 0.0; });
 }
 
 }  // namespace

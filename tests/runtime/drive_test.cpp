@@ -252,7 +252,7 @@ TEST_CASE("under OnFailure::fail what was drawn beside a failure is scored and k
 
 TEST_CASE("a reward that fails on one response fails that draw and no other") {
   Scripted policy(runs::numbered());
-  RewardFunction reward{[](const Prompt&, const Response& y) -> double {
+  runs::Judge reward{[](const Prompt&, const Response& y) -> double {
     if (y.tokens[0] == 2) throw std::runtime_error("cannot judge this");
     return y.tokens[0];
   }};

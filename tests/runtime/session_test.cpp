@@ -715,6 +715,32 @@ TEST_CASE("a segment is held to the segment's length, not only to the cap") {
   CHECK(by_itself.spent().lookahead_tokens == 0);
 }
 
+TEST_CASE("a prefix put in front equals the prefix extended") {
+  Response prefix = response_of({1, 2, 3}, Finish::segment);
+  Response continuation = response_of({4, 5}, Finish::length);
+  continuation.usage = {.prompt_tokens = 7, .cached_tokens = 3};
+  const std::vector<double> none;
+  for (const bool prefix_has : {false, true}) {
+    for (const bool continuation_has : {false, true}) {
+      Response before = prefix, after = continuation;
+      before.log_probs = prefix_has ? std::vector<double>{-1, -2, -3} : none;
+      before.raw_log_probs = continuation_has ? std::vector<double>{-4, -5, -6} : none;
+      after.log_probs = continuation_has ? std::vector<double>{-7, -8} : none;
+      after.raw_log_probs = std::vector<double>{-9, -10};
+      if (!prefix_has) before.ends.clear();
+      if (!continuation_has) after.ends.clear();
+      for (const Response& first : {before, Response{}, Response{.text = "words"}}) {
+        Response extended = first;
+        extended.append(after);
+        Response in_front = after;
+        in_front.prepend(first);
+        CHECK(runs::text_of(in_front) == runs::text_of(extended));
+        CHECK(in_front == extended);
+      }
+    }
+  }
+}
+
 TEST_CASE("prefix and continuation are joined, and only the continuation is paid for") {
   auto policy = toy::policy();
   auto reward = toy::reward();

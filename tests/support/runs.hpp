@@ -131,9 +131,12 @@ inline Scripted::Function numbered() {
   };
 }
 
+/// A reward made of a function. One type for all, which the compiler is spared.
+using Judge = tilt::RewardFunction<std::function<double(const tilt::Prompt&, const tilt::Response&)>>;
+
 /// The sum of the tokens.
-inline auto token_sum() {
-  return tilt::RewardFunction([](const tilt::Prompt&, const tilt::Response& y) {
+inline Judge token_sum() {
+  return Judge([](const tilt::Prompt&, const tilt::Response& y) {
     double sum = 0;
     for (const tilt::Token token : y.tokens) sum += token;
     return sum;

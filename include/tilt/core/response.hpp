@@ -84,6 +84,25 @@ struct Response {
     usage = continuation.usage;
   }
 
+  /// Puts a prefix in front: the same as the prefix extended by this, in memory that is already here
+  /// where there is room. `finish` and `usage` stay.
+  void prepend(const Response& prefix) {
+    const auto offset = static_cast<std::uint32_t>(prefix.text.size());
+    for (std::uint32_t& end : ends) end += offset;
+    const auto join = [&](auto& mine, const auto& before) {
+      if (mine.size() == tokens.size() && before.size() == prefix.tokens.size()) {
+        mine.insert(mine.begin(), before.begin(), before.end());
+      } else {
+        mine.clear();
+      }
+    };
+    join(ends, prefix.ends);
+    join(log_probs, prefix.log_probs);
+    join(raw_log_probs, prefix.raw_log_probs);
+    tokens.insert(tokens.begin(), prefix.tokens.begin(), prefix.tokens.end());
+    text.insert(0, prefix.text);
+  }
+
   friend bool operator==(const Response&, const Response&) = default;
 
  private:

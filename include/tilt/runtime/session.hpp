@@ -77,6 +77,7 @@ class Session {
   /// The same, appended to a vector.
   void pending(std::vector<Work>& work) {
     check_clock();
+    if (finished()) return;
     for (const Phase phase : {Phase::generating, Phase::scoring}) {
       for (std::size_t l = 0; l < lanes_.size(); ++l) {
         Lane& lane = lanes_[l];
@@ -132,12 +133,8 @@ class Session {
       fail_draw(place, *slot, std::make_exception_ptr(PolicyError(fault)));
       return;
     }
-    if (draw.work.prefix.empty()) {
-      draw.response = std::move(continuation);
-    } else {
-      draw.response = draw.work.prefix;
-      draw.response.append(continuation);
-    }
+    draw.response = std::move(continuation);
+    if (!draw.work.prefix.empty()) draw.response.prepend(draw.work.prefix);
     if (draw.to_score) {
       slot->phase = Phase::scoring;
       slot->listed = false;

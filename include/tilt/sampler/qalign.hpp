@@ -114,10 +114,10 @@ class QAlign {
     }
     if (state.step == options_.steps) return;
     state.cut = draw_cut(state.current->response.size(), round.random(cut_stream));
-    const Response prefix = state.current->response.first(state.cut);
+    Response prefix = state.current->response.first(state.cut);
     for (std::size_t j = 0; j < options_.fork; ++j) {
       round.sample({.prompt = state.prompt,
-                    .prefix = prefix,
+                    .prefix = j + 1 < options_.fork ? prefix : std::move(prefix),
                     .max_tokens = options_.max_tokens - state.cut,
                     .law = options_.law});
     }

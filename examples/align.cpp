@@ -51,7 +51,7 @@ struct Settings {
 /// A row of the file of prompts.
 struct Task {
   std::string id = {};
-  std::size_t line = 0;  ///< in the file; it names the random stream
+  std::size_t line = 0;  ///< in the file; it names the random stream, and the batch
   tilt::Prompt prompt = {};
   json row = {};
 };
@@ -198,9 +198,6 @@ std::vector<Task> read_tasks(const Settings& s, bool& faulty) {
 ChosenReward reward_of(const Settings& s, tilt::llama::Policy& policy,
                        const std::vector<Task>& tasks) {
   if (s.reward == "contrast") {
-    if (s.system_a == s.system_b) {
-      throw BadInput("the contrast reward needs two different system prompts: give --system-a");
-    }
     auto reward = std::make_shared<tilt::llama::ContrastReward>(policy, s.system_a, s.system_b);
     return {.function = [reward](auto work, auto out) { reward->score(work, out); },
             .law_check = [reward](const tilt::SamplingLaw& law) { reward->check_law(law); },
@@ -313,7 +310,12 @@ std::string fingerprint(const Settings& s, const std::string& model) {
 std::set<std::string> finished_ids(const Settings& s, const std::string& settings) {
   std::set<std::string> done;
   if (!std::filesystem::exists(s.out)) return done;
-  tilt::JsonlFile file = tilt::read_jsonl(s.out);
+  tilt::JsonlFile file;
+  try {
+    file = tilt::read_jsonl(s.out);
+  } catch (const tilt::Error& error) {
+    throw BadInput(error.what());
+  }
   if (file.torn) {
     const std::size_t row = file.rows.empty() ? 0 : file.rows.back().line;
     const std::size_t fault = file.faults.empty() ? 0 : file.faults.back().line;
@@ -453,7 +455,7 @@ int pilot(const Settings& s, tilt::llama::Policy& policy, const ChosenReward& re
 class Writer {
  public:
   Writer(const Settings& s, std::string settings, std::size_t prompts)
-      : s_(s), settings_(std::move(settings)), prompts_(prompts), out_(s.out) {}
+      : s_(s), settings_(std::move(settings)), prompts_(prompts), out_(open(s.out)) {}
 
   void begin(std::span<const Task> batch) { batch_ = batch; }
 
@@ -475,6 +477,15 @@ class Writer {
   [[nodiscard]] bool terminal() const { return terminal_; }
 
  private:
+  static tilt::JsonlWriter open(const std::filesystem::path& path) {
+    try {
+      if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path());
+      return tilt::JsonlWriter(path);
+    } catch (const std::exception& error) {
+      throw BadInput(error.what());
+    }
+  }
+
   const Settings& s_;
   std::string settings_;
   std::size_t prompts_;
@@ -503,14 +514,19 @@ int answer(const Settings& s, tilt::llama::Policy& policy, const ChosenReward& r
   tilt::ProgressBar bar{std::cerr, s.method};
   tilt::RunOptions run = s.run;
   for (std::size_t from = 0; from < left.size() && !run.stop.stop_requested();) {
-    // A prompt's stream is its line in the file, so that going on later changes nothing.
+    // A prompt's stream is its line in the file, and batches are of the same lines whatever is
+    // finished already: going on later changes nothing, not even the engine's rounding, which is
+    // why what it holds of earlier batches is forgotten.
+    const std::size_t first = left[from].line;
     std::size_t n = 1;
-    while (n < s.batch && from + n < left.size() && left[from + n].line == left[from].line + n) {
+    while (from + n < left.size() && left[from + n].line == first + n &&
+           (first + n) % s.batch != 0) {
       ++n;
     }
+    policy.clear_cache();
     std::vector<tilt::Prompt> prompts;
     for (std::size_t i = 0; i < n; ++i) prompts.push_back(left[from + i].prompt);
-    run.stream = left[from].line;
+    run.stream = first;
     writer.begin(std::span(left).subspan(from, n));
     if (writer.terminal()) {
       std::cerr << "prompts " << from + 1 << " to " << from + n << " of " << left.size() << '\n';
@@ -672,7 +688,10 @@ std::vector<OwnedOption> add_options(CLI::App& app, Settings& s) {
 
 int align(Settings s, const std::vector<OwnedOption>& owned) {
   if (s.out.empty() && s.pilot == 0) throw BadInput("give --out FILE for the results, or --pilot N");
-  check_owners(owned);
+  if (s.pilot == 0) check_owners(owned);
+  if (s.reward == "contrast" && s.system_a == s.system_b) {
+    throw BadInput("the contrast reward needs two different system prompts: give --system-a");
+  }
   if (s.on_failure == "survive") s.run.on_failure = tilt::OnFailure::survive;
   bool faulty = false;
   const std::vector<Task> tasks = read_tasks(s, faulty);
@@ -682,10 +701,6 @@ int align(Settings s, const std::vector<OwnedOption>& owned) {
       tilt::check_options(sampler);
       return 0;
     });
-    const std::filesystem::path folder = s.out.has_parent_path() ? s.out.parent_path() : ".";
-    if (!std::filesystem::is_directory(folder) || std::filesystem::is_directory(s.out)) {
-      throw BadInput("--out " + s.out.string() + " is no file that can be written");
-    }
   }
   s.run.stop = stop_on_interrupt();
   tilt::llama::Policy policy = load_model(s.model, {.sequences = s.sequences,

@@ -1,0 +1,28 @@
+# expect(<status> <regex> <argument>...) runs ${PROGRAM} and demands its exit status and something that it
+# says. What it says is left in `said`. With status 2 it must not have left any of ${ABSENT}.
+function(expect status says)
+  execute_process(COMMAND ${PROGRAM} ${ARGN} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  list(JOIN ARGN " " arguments)
+  if(NOT result STREQUAL "${status}")
+    message(FATAL_ERROR "Exit status ${result}, not ${status}, of: ${arguments}\n${output}")
+  endif()
+  if(NOT output MATCHES "${says}")
+    message(FATAL_ERROR "Nothing like \"${says}\" was said by: ${arguments}\n${output}")
+  endif()
+  if(status EQUAL 2)
+    foreach(file IN LISTS ABSENT)
+      if(EXISTS ${file})
+        message(FATAL_ERROR "${file} was left by: ${arguments}")
+      endif()
+    endforeach()
+  endif()
+  set(said "${output}" PARENT_SCOPE)
+endfunction()
+
+# expect_refusal(<regex> <argument>...): exit status 2 and one line.
+function(expect_refusal says)
+  expect(2 "${says}" ${ARGN})
+  if(NOT said MATCHES "^[^\n]+\n$")
+    message(FATAL_ERROR "More than one line:\n${said}")
+  endif()
+endfunction()

@@ -131,16 +131,25 @@ TEST_CASE("CARDS has the golden numbers of its default mode", "[law]") {
     expect_exact("CARDS default, cap " + name_of(row.K) + ": P(103303)", 729,
                  std::abs(probability_of(cards.law, "103303") - row.p103303), 5.1e-10);
   }
-  // The official threshold, which counts the candidate's length, in the place of the frozen one.
-  const CardsBench official(golden(20, true), cards_toy::reward_of({}));
-  const exact::Capped by_length =
-      tree.root(cards_toy::reward_of, npos, [&](std::size_t y, std::size_t whole) {
-        const std::vector<Token> zeros(whole);
-        return official.threshold(tokens_of({zeros.begin(), zeros.begin() + static_cast<long>(y)}),
-                                  tokens_of(zeros));
-      });
-  expect_exact_caught("the threshold counts the candidate's length, first segment", 35,
-                      total_variation(root.law, by_length.law));
+}
+
+TEST_CASE("a threshold that counts the candidate's length has another law", "[law]") {
+  for (const double goal : {cards_toy::reward_goal, 6.0}) {  // a gentle and a steep slope
+    CardsOptions options = golden(npos);
+    options.alpha = 0;
+    options.reward_goal = goal;
+    const CardsBench frozen(options, cards_toy::reward_of({}));
+    options.official = true;
+    const CardsBench counting(options, cards_toy::reward_of({}));
+    const CardsTree tree = tree_of(frozen), same = tree_of(counting);
+    const exact::Capped right = tree.root(cards_toy::reward_of, npos, tree.measured());
+    const exact::Capped biased = same.root(cards_toy::reward_of, npos, same.measured());
+    REQUIRE(right.law.size() == biased.law.size());  // segments of up to 4 of 6 tokens: none is clipped
+    expect_exact_caught("CARDS, the threshold counts the candidate's length, goal " + to_text(goal) +
+                            ", first segment",
+                        right.law.size(), total_variation(right.law, biased.law));
+    CHECK(biased.candidates > right.candidates);
+  }
 }
 
 namespace {
@@ -276,7 +285,7 @@ TEST_CASE("with the soft value for a reward CARDS has the tilted law, if nothing
 
 namespace {
 
-constexpr std::size_t runs = 20'000;
+constexpr std::size_t runs = 12'000;
 
 struct Runs {
   LawCheck law;

@@ -228,7 +228,7 @@ class QAlign {
                              log_cut_law(state.cut, proposal.response.size()) -
                              log_cut_law(state.cut, length);
     const bool accept = round.random(accept_stream, j).log_uniform() < log_ratio;
-    const std::size_t tenth = state.cut * tenths / length;
+    const std::size_t tenth = std::min(tenths - 1, state.cut * tenths / length);
     const double weight = state_weight(state.states++);
     ++state.tried_at[tenth];
     if (accept) {

@@ -67,10 +67,11 @@ void round_overhead(benchmark::State& state) {
     ++rounds;
   }
   const double seconds = bench::processor_seconds() - start;
+  const std::size_t allocated = allocations() - before;
   const double candidates = static_cast<double>(rounds * lanes * width);
   state.counters["candidate_ns"] = 1e9 * seconds / candidates;
   state.counters["allocations_per_round"] =
-      static_cast<double>(allocations() - before) / static_cast<double>(rounds);
+      static_cast<double>(allocated) / static_cast<double>(rounds);
 }
 
 }  // namespace

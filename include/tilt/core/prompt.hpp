@@ -27,8 +27,8 @@ struct Message {
 /// they are.
 class Prompt {
  public:
-  /// The empty text.
-  Prompt() : Prompt(std::string_view{}) {}
+  /// The empty text. Allocates nothing: all such prompts share one payload.
+  Prompt() : shared_(empty_text()) {}
   /// Text. Any bytes are legal, also the empty string.
   Prompt(std::string_view text) : Prompt(Payload{std::string(text)}) {}  // NOLINT: implicit
   Prompt(const char* text) : Prompt(std::string_view(text)) {}           // NOLINT: implicit
@@ -82,6 +82,11 @@ class Prompt {
   explicit Prompt(Payload payload) {
     const std::uint64_t key = hash(payload);
     shared_ = std::make_shared<const Shared>(Shared{std::move(payload), key});
+  }
+
+  static const std::shared_ptr<const Shared>& empty_text() {
+    static const std::shared_ptr<const Shared> shared = Prompt(std::string_view{}).shared_;
+    return shared;
   }
 
   static std::uint64_t hash(const Payload& payload) noexcept {

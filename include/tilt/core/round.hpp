@@ -33,14 +33,14 @@ struct Draw {
 class Round {
  public:
   /// Asks for a draw that is then scored against its own prompt.
-  void sample(Generation work) { push(std::move(work), {}, true, true); }
+  void sample(Generation work) { push(std::move(work), true, true); }
   /// Asks for a draw only.
-  void generate(Generation work) { push(std::move(work), {}, true, false); }
+  void generate(Generation work) { push(std::move(work), true, false); }
   /// Asks for a score only; the response need not come from a policy.
   void score(const Prompt& prompt, Response response) {
     Generation work;
     work.prompt = prompt;
-    push(std::move(work), std::move(response), false, true);
+    push(std::move(work), false, true).response = std::move(response);
   }
 
   /// The work in the order in which it was asked for.
@@ -101,14 +101,15 @@ class Round {
   void close() noexcept { closing_ = true; }
 
  private:
-  void push(Generation work, Response response, bool to_generate, bool to_score) {
+  Draw& push(Generation&& work, bool to_generate, bool to_score) {
     // `random` belongs to the sampler; policies have streams of their own.
     work.seed = derive_seed(seed_, policy_streams, lane_, index_, draws_.size());
     work.affinity = affinity_;
-    draws_.push_back({.work = std::move(work),
-                      .response = std::move(response),
-                      .to_generate = to_generate,
-                      .to_score = to_score});
+    Draw& draw = draws_.emplace_back();
+    draw.work = std::move(work);
+    draw.to_generate = to_generate;
+    draw.to_score = to_score;
+    return draw;
   }
 
   static constexpr std::uint64_t policy_streams = 0x706f6c6963790000u;

@@ -321,7 +321,7 @@ TEST_CASE("the candidate that ends the search is taken as it is, without a test"
   CHECK(bench.state.accepts == 0);
 }
 
-TEST_CASE("failed candidates count as rejections; if all of a segment fail the run ends there") {
+TEST_CASE("failed candidates count as rejections, and if all of a segment fail the run ends there") {
   RoundBench bench(Cards{flat(2)});
   bench.ask();
   bench.fail(0);

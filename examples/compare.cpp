@@ -53,17 +53,16 @@ struct Settings {
   void make_full() {
     full = true;
     tasks = 40;
-    draws = 32;
+    draws = 16;
     max_tokens = 160;
-    chain_start = 8;
-    chain_steps = 40;
-    stop_draws = 32;
+    chain_start = 4;
+    chain_steps = 24;
+    stop_draws = 24;
     questions = 24;
-    repeats = 4;
-    contrast_draws = 64;
-    target_draws = 32;
-    contrast_steps = 88;
-    cards_caps = {1, 2, 5, 10, 20};
+    contrast_draws = 48;
+    target_draws = 24;
+    contrast_steps = 64;
+    cards_caps = {2, 5, 10};
   }
 };
 
@@ -437,6 +436,11 @@ Part run_contrast(Policy& policy, tilt::llama::Policy& model, Progress& progress
   return part;
 }
 
+/// The draws whose best is the reward to reach: 16, or as many as there are.
+std::size_t draws_to_reach(const Part& part) {
+  return std::min<std::size_t>(16, part.best_of_n().curve.size());
+}
+
 /// A method against best-of-n at the highest cost that both have seen.
 struct Match {
   double tokens = tilt::unset;
@@ -509,20 +513,22 @@ void judge(Part& part) {
     }
     if (!agree.empty()) part.in_short += " Where they should arrive, within two standard errors: " + agree + '.';
     if (!differ.empty()) part.in_short += " Not there: " + differ + '.';
-    const std::size_t n = std::min<std::size_t>(16, reference.curve.size());
+    const std::size_t n = draws_to_reach(part);
     const Point& goal = reference.curve[n - 1];
     const double reward = estimate(goal.reward).mean;
-    std::string reached;
+    std::string reached, missed;
     for (const Method& method : part.methods) {
       if (&method == &reference || method.curve.size() < 2) continue;
       const auto tokens = tokens_to_reach(method.curve, reward);
-      reached += (reached.empty() ? "" : "; ") + method.name + ' ' +
-                 (tokens ? "at " + number(*tokens, 0) + " tokens"
-                         : "not within " + number(method.last().mean_tokens(), 0));
+      std::string& names = tokens ? reached : missed;
+      names += (names.empty() ? "" : "; ") + method.name +
+               (tokens ? " at " + number(*tokens, 0) + " tokens"
+                       : " (" + number(method.last().mean_tokens(), 0) + " tokens)");
     }
     part.verdicts.push_back("The reward of best of " + std::to_string(n) + ", " +
                             number(reward, 2) + " at " + number(goal.mean_tokens(), 0) +
-                            " tokens, is reached by: " + reached + ".");
+                            " tokens, is reached by " + (reached.empty() ? "none" : reached) +
+                            (missed.empty() ? "." : "; not by " + missed + "."));
   }
 }
 
@@ -531,9 +537,12 @@ void tabulate(Part& part) {
   part.table = {{"method", "reward ± s.e.", "tokens", "gain at equal tokens", "in s.e.",
                  "reward calls", "cached", "seconds"}};
   if (part.key == "ifeval") part.table[0].insert(part.table[0].begin() + 2, "all followed");
+  const double goal = estimate(reference.curve[draws_to_reach(part) - 1].reward).mean;
   if (part.target) {
+    part.table[0].insert(part.table[0].begin() + 3,
+                         "to best of " + std::to_string(draws_to_reach(part)));
     part.table.push_back({part.target_name, with_error(estimate(part.target->reward), 3),
-                          number(part.target->mean_tokens(), 0), "", "", "", "", ""});
+                          number(part.target->mean_tokens(), 0), "", "", "", "", "", ""});
   }
   for (const Method& method : part.methods) {
     const double prompts = static_cast<double>(part.ids.size());
@@ -543,6 +552,10 @@ void tabulate(Part& part) {
       row.push_back(std::to_string(all) + " of " + std::to_string(part.ids.size()));
     }
     row.push_back(number(method.last().mean_tokens(), 0));
+    if (part.target) {
+      const auto tokens = tokens_to_reach(method.curve, goal);
+      row.push_back(tokens ? number(*tokens, 0) : "–");
+    }
     const auto m = &method == &reference || method.curve.size() < 2 ? std::nullopt
                                                                     : match(method, reference);
     row.push_back(m ? signed_number(m->gain.mean, 3) : "");
@@ -612,10 +625,14 @@ std::string html_of(const Part& part) {
   std::string html = "<h2>" + escape(part.title) + "</h2>\n<p>" + escape(part.lead) + "</p>\n";
   html += "<div class=\"pair\">\n" + html_chart(chart_of(part)) + list(part.verdicts) + "</div>\n";
   html += "<h3>Where each method ended</h3>\n" + html_table(part.table);
-  html += "<p class=\"soft\">Gain: against best of n at equal tokens, paired by prompt, and the same in "
-          "standard errors. Reward calls are per prompt. Cached: share of the prompt and prefix tokens "
-          "that were not computed again. Seconds: for all prompts together; methods that share a run "
-          "share its costs, and one draw is charged its share of the draws.</p>\n";
+  html += "<p class=\"soft\">Tokens are generated ones, per prompt" +
+          (part.target ? "; “to best of " + std::to_string(draws_to_reach(part)) +
+                             "” is what it took to reach that reward"
+                       : std::string()) +
+          ". Gain: against best of n at equal tokens, paired by prompt, and the same in standard errors. "
+          "Reward calls are per prompt. Cached: share of the prompt and prefix tokens that were not "
+          "computed again. Seconds: for all prompts together; methods that share a run share its costs, "
+          "and one draw is charged its share of the draws.</p>\n";
   html += "<h3>Mean reward at equal tokens</h3>\n" + html_table(part.budget_table);
   html += "<h3>What was run</h3>\n<ul>\n";
   for (const Method& method : part.methods) {
@@ -788,7 +805,7 @@ int main(int argc, char** argv) {
   app.add_option("--out", s.out, "folder for report.html and results.jsonl")->required();
   app.add_option("--seed", s.seed, "same seed, same model, same answers")->capture_default_str();
   bool full = false;  // looked for above
-  app.add_flag("--full", full, "the long run: more prompts, more draws, longer answers (about an hour)");
+  app.add_flag("--full", full, "the long run: more prompts, more draws, longer answers (about half an hour)");
   app.add_option("--threads", s.threads, "processor threads; 0: all cores")->capture_default_str();
   app.add_option("--tasks", s.tasks, "prompts of the IFEval part")
       ->capture_default_str()->check(CLI::PositiveNumber);

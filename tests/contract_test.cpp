@@ -3,11 +3,6 @@
 
 #include <tilt/tilt.hpp>
 
-#include <tilt/selector/extract.hpp>
-#include <tilt/selector/majority_vote.hpp>
-#include <tilt/selector/soft_best.hpp>
-#include <tilt/selector/weighted_majority_vote.hpp>
-
 #include <Eigen/Core>
 #include <array>
 #include <cmath>
@@ -293,6 +288,23 @@ TEST_CASE("contract: extractors") {
             .decision.answer == "w");
   CHECK(Decoder(policy, no_reward, BestOfN{{.n = 2}}, MajorityVote{length})("p").decision.answer ==
         "4");
+}
+
+TEST_CASE("contract: rewards compose") {
+  using namespace tilt;
+  auto policy = uniform_policy();
+  RewardFunction helpful{[](const Prompt&, const Response&) -> double { return 1; }};
+  RewardFunction harmless{[](const Prompt&, const Response&) -> double { return -2; }};
+  RewardFunction honest{[](const Prompt&, const Response&) -> double { return 3; }};
+  const BestOfN two{{.n = 2, .max_tokens = 4}};
+  const auto near = [](double a, double b) { return std::fabs(a - b) < 1e-12; };
+  CHECK(near(Decoder(policy, weighted(0.7, helpful, 0.3, harmless), two)("p").answer.reward, 0.1));
+  CHECK(near(Decoder(policy, 0.7 * helpful + 0.3 * harmless, two)("p").answer.reward, 0.1));
+  CHECK(Decoder(policy, minimum(helpful, harmless), two)("p").answer.reward == -2);
+  CHECK(Decoder(policy, mean_minus_variance(0.5, helpful, harmless, honest), two)("p")
+            .answer.reward < 1);
+  CHECK(Decoder(policy, clamped(harmless, -1, 1), two)("p").answer.reward == -1);
+  CHECK(Decoder(policy, cached(helpful), two)("p").answer.reward == 1);
 }
 
 TEST_CASE("contract: a batch of a span, a vector, an array or a list") {

@@ -68,7 +68,7 @@ if(NOT before STREQUAL after OR NOT foreign STREQUAL "{\"name\": \"mine\"}\n")
   message(FATAL_ERROR "A refused file was changed")
 endif()
 
-# A pilot, and the other methods, selectors and rewards.
+# A pilot, and the other methods, selectors and rewards; status 1 for the bad line.
 expect(1 "--beta .*--reward-goal .*--ceiling " --reward words --words 5 --pilot 3)
 set(contrast --reward contrast --system-a "Answer cheerfully." --limit 2)
 expect(1 "2 of 2" ${contrast} --out ${DIR}/rejection.jsonl --method rejection --ceiling 1 --max-rejections 3)

@@ -106,7 +106,8 @@ TEST_CASE("ties go to the earliest draw, whatever comes later") {
   CHECK(bench.ask().empty());
 }
 
-TEST_CASE("stopping at a reward has the law of the clipped reward, in waves of any width", "[law]") {
+TEST_CASE("stopping at a reward has the law of the clipped reward, in waves of any width",
+          "[law]") {
   const ResponseLaw base = toy::base_law();
   const std::vector<double> p = base.probabilities();
   const std::vector<double> rewards = tied_toy::rewards_of(base);
@@ -187,11 +188,11 @@ TEST_CASE("what BestOfN spends and says") {
              Catch::Matchers::WithinAbs(std::log(16) - 15.0 / 16, 1e-12));
 }
 
-TEST_CASE("a constant in the reward does not matter to the best of n, and no reward gives the first") {
+TEST_CASE(
+    "a constant in the reward does not matter to the best of n, and no reward gives the first") {
   const auto run = [](double constant) {
-    RewardFunction reward{[=](const Prompt&, const Response& y) {
-      return tied_toy::reward_of(y.tokens) + constant;
-    }};
+    RewardFunction reward{
+        [=](const Prompt&, const Response& y) { return tied_toy::reward_of(y.tokens) + constant; }};
     return Decoder{toy::policy(), reward, BestOfN{{.n = 8, .max_tokens = 4}}}("", {.seed = 9});
   };
   CHECK(run(0).decision.index == run(1024).decision.index);

@@ -144,9 +144,10 @@ TEST_CASE("a threshold that counts the candidate's length has another law", "[la
     const CardsTree tree = tree_of(frozen), same = tree_of(counting);
     const exact::Capped right = tree.root(cards_toy::reward_of, npos, tree.measured());
     const exact::Capped biased = same.root(cards_toy::reward_of, npos, same.measured());
-    REQUIRE(right.law.size() == biased.law.size());  // segments of up to 4 of 6 tokens: none is clipped
-    expect_exact_caught("CARDS, the threshold counts the candidate's length, goal " + to_text(goal) +
-                            ", first segment",
+    REQUIRE(right.law.size() ==
+            biased.law.size());  // segments of up to 4 of 6 tokens: none is clipped
+    expect_exact_caught("CARDS, the threshold counts the candidate's length, goal " +
+                            to_text(goal) + ", first segment",
                         right.law.size(), total_variation(right.law, biased.law));
     CHECK(biased.candidates > right.candidates);
   }
@@ -183,15 +184,16 @@ TEST_CASE("the threshold rises from r0 to the goal and stays there", "[law]") {
       for (std::size_t fresh = 1; fresh <= 4; ++fresh) {
         const Response whole = tokens_of(std::vector<Token>(y + fresh));
         if (y + fresh <= 6) {
-          largest = std::max(largest, std::abs(frozen.threshold(prefix, whole) -
-                                               schedule(r0, s.goal, y, 6)));
+          largest = std::max(
+              largest, std::abs(frozen.threshold(prefix, whole) - schedule(r0, s.goal, y, 6)));
         }
         largest = std::max(largest, std::abs(counting.threshold(prefix, whole) -
                                              schedule(r0, s.goal, y + fresh, 6)));
       }
     }
     expect_exact("CARDS thresholds: goal " + to_text(s.goal) + ", alpha " + to_text(s.alpha) +
-                     ", prompt " + to_text(s.prompt_reward), 42, largest, 1e-11);
+                     ", prompt " + to_text(s.prompt_reward),
+                 42, largest, 1e-11);
   }
 }
 
@@ -223,7 +225,8 @@ TEST_CASE("a candidate is accepted with probability exp((R - threshold)/beta)", 
   expect_exact("CARDS: log u found at two betas", 200, largest, 1e-11);
 }
 
-TEST_CASE("with the soft value for a reward CARDS has the tilted law, if nothing is clipped", "[law]") {
+TEST_CASE("with the soft value for a reward CARDS has the tilted law, if nothing is clipped",
+          "[law]") {
   for (const bool official : {false, true}) {
     const std::string mode = official ? "official" : "default";
     const auto flat = [&](double goal) {
@@ -247,10 +250,9 @@ TEST_CASE("with the soft value for a reward CARDS has the tilted law, if nothing
     const std::vector<std::pair<double, double>> clipped = {{0.8, 0.0164}, {0.4, 0.0812}};
     for (const auto& [goal, published] : clipped) {
       const CardsBench low(flat(goal), 0);
-      expect_exact_caught("CARDS " + mode + ", threshold " + to_text(goal) +
-                              " below the largest reward: KL",
-                          base.size(), kl(tree_of(low).law(value, npos).law, target),
-                          official ? published : unset);
+      expect_exact_caught(
+          "CARDS " + mode + ", threshold " + to_text(goal) + " below the largest reward: KL",
+          base.size(), kl(tree_of(low).law(value, npos).law, target), official ? published : unset);
     }
     expect_exact_caught("CARDS " + mode + ", the reward of a prefix is not its soft value: KL",
                         base.size(), kl(tree.law(cards_toy::reward_of, npos).law, target));
@@ -269,8 +271,8 @@ TEST_CASE("with the soft value for a reward CARDS has the tilted law, if nothing
       double share = 0;
       for (std::size_t i = 0; i < moved.law.size(); ++i) {
         if (moved.segments[i] == 1) continue;
-        const double ratio = moved.law.log_prob(i) -
-                             target.log_prob(target.index_of(moved.law.response(i)));
+        const double ratio =
+            moved.law.log_prob(i) - target.log_prob(target.index_of(moved.law.response(i)));
         const auto inner = static_cast<double>(moved.segments[i] - 1);
         share = std::max(share, std::abs(ratio) / (2 * inner * 0.1 / beta));
       }
@@ -355,8 +357,8 @@ TEST_CASE("through the decoder CARDS has its exact law, cost and reward", "[law]
   for (const bool official : {false, true}) {
     const CardsBench bench(golden(4, official), cards_toy::reward_of({}));
     const CardsTree tree = tree_of(bench);
-    for (const std::size_t K : {npos, std::size_t{20}, std::size_t{4}, std::size_t{1},
-                                std::size_t{0}}) {
+    for (const std::size_t K :
+         {npos, std::size_t{20}, std::size_t{4}, std::size_t{1}, std::size_t{0}}) {
       if (official && (K == 20 || K == 1)) continue;
       const Runs seen = run(Cards{golden(K, official)}, tree.law(cards_toy::reward_of, K));
       const std::string what =
@@ -371,9 +373,9 @@ TEST_CASE("through the decoder CARDS has its exact law, cost and reward", "[law]
   const CardsTree tree = tree_of(bench);
   expect_caught("CARDS with one rejection more, cap 1",
                 run(Cards{golden(2)}, tree.law(cards_toy::reward_of, 1)).law);
-  law_table::expect_mean_caught("CARDS without the prompt's own call",
-                                run(Cards{golden(4)}, tree.law(cards_toy::reward_of, 4), 0)
-                                    .reward_calls);
+  law_table::expect_mean_caught(
+      "CARDS without the prompt's own call",
+      run(Cards{golden(4)}, tree.law(cards_toy::reward_of, 4), 0).reward_calls);
 }
 
 TEST_CASE("parallel candidates with the lowest index committed leave the law alone", "[law]") {
@@ -440,12 +442,13 @@ TEST_CASE("without rejections CARDS has the base law of the tempered, truncated 
 TEST_CASE("a response that ends by itself ends CARDS", "[law]") {
   // The toy model of QAlign, whose responses end; segments of up to two tokens, or by entropy.
   for (const double entropy : {infinity, 1.0}) {
-    const CardsOptions options = {.beta = 0.7,
-                                  .reward_goal = 1,
-                                  .alpha = 0.5,
-                                  .max_rejections = 5,
-                                  .max_tokens = toy::max_tokens,
-                                  .segment = {.entropy = entropy, .min_tokens = 1, .max_tokens = 2}};
+    const CardsOptions options = {
+        .beta = 0.7,
+        .reward_goal = 1,
+        .alpha = 0.5,
+        .max_rejections = 5,
+        .max_tokens = toy::max_tokens,
+        .segment = {.entropy = entropy, .min_tokens = 1, .max_tokens = 2}};
     const CardsBench bench(options, 0);
     auto policy = toy::policy();
     const CardsTree tree(bench, policy);
@@ -464,14 +467,16 @@ TEST_CASE("a response that ends by itself ends CARDS", "[law]") {
     expect_mean("CARDS with an end token, reward calls: " + what, calls);
     expect_mean("CARDS with an end token, model calls: " + what, cost);
 
-    // Sampling past the end token, and cutting the answer there afterwards: segments of 2 may hold more.
+    // Sampling past the end token, and cutting the answer there afterwards: segments of 2 may hold
+    // more.
     if (entropy < infinity) continue;
     LogitPolicy never_ends{-1, [](TokenSpan context) { return toy::logits(context); }};
     Decoder past{never_ends, toy::reward(), Cards{options}};
     for_each_run(past, runs, [&](const Result& result) {
       const std::vector<Token>& tokens = result.answer.response.tokens;
       const auto end = std::find(tokens.begin(), tokens.end(), toy::end);
-      const auto kept = static_cast<std::size_t>(end - tokens.begin()) + (end != tokens.end() ? 1 : 0);
+      const auto kept =
+          static_cast<std::size_t>(end - tokens.begin()) + (end != tokens.end() ? 1 : 0);
       endless.count(expected.law.index_of(result.answer.response.first(kept)));
     });
     // By entropy most segments are single tokens, and the two laws lie too close for these draws.
@@ -490,10 +495,9 @@ TEST_CASE("pilot draws set the goal, independently of what is then tested", "[la
   for (std::size_t i = 0; i < pilots.size(); ++i) {
     const double goal = cards_toy::reward_of(pilots.response(i).tokens);
     const double r0 = 0.5 * cards_toy::reward_of({}) + 0.5 * goal;
-    const exact::Capped root =
-        tree.root(cards_toy::reward_of, 2, [&](std::size_t y, std::size_t) {
-          return schedule(r0, goal, y, cards_toy::max_tokens);
-        });
+    const exact::Capped root = tree.root(cards_toy::reward_of, 2, [&](std::size_t y, std::size_t) {
+      return schedule(r0, goal, y, cards_toy::max_tokens);
+    });
     for (std::size_t j = 0; j < mixture.size(); ++j) {
       mixture[j] += pilots.probability(i) * root.law[j];
     }

@@ -96,7 +96,8 @@ TEST_CASE("what the policy and the reward must be able to do") {
                  "Policy.capabilities.segments", "false");
   // Segments of fixed length are served by any policy of tokens.
   Decoder decoder(NoSegments{}, toy::reward(),
-                  Cards{{.reward_goal = 1, .max_tokens = 5,
+                  Cards{{.reward_goal = 1,
+                         .max_tokens = 5,
                          .segment = {.entropy = infinity, .min_tokens = 1, .max_tokens = 2}}});
   CHECK(decoder("").answer.response.tokens == std::vector<Token>{1, 1, 1, 1, 1});
 }
@@ -256,7 +257,8 @@ TEST_CASE("a full segment in mid-response is not taken for the end of the respon
     return 1.0;
   }};
   Decoder decoder{cards_toy::policy(), reward,
-                  Cards{{.reward_goal = 1, .max_tokens = 7,
+                  Cards{{.reward_goal = 1,
+                         .max_tokens = 7,
                          .segment = {.entropy = 1.3, .min_tokens = 1, .max_tokens = 3}}}};
   const Result result = decoder("");
   CHECK(result.answer.response.size() == 7);
@@ -321,7 +323,8 @@ TEST_CASE("the candidate that ends the search is taken as it is, without a test"
   CHECK(bench.state.accepts == 0);
 }
 
-TEST_CASE("failed candidates count as rejections, and if all of a segment fail the run ends there") {
+TEST_CASE(
+    "failed candidates count as rejections, and if all of a segment fail the run ends there") {
   RoundBench bench(Cards{flat(2)});
   bench.ask();
   bench.fail(0);
@@ -345,7 +348,8 @@ TEST_CASE("failed candidates count as rejections, and if all of a segment fail t
   CHECK(LastState{}(bench.population, random).index == 0);
 }
 
-TEST_CASE("a run that is ended early has the longest prefix, or its first segment's best candidate") {
+TEST_CASE(
+    "a run that is ended early has the longest prefix, or its first segment's best candidate") {
   SECTION("within the first segment") {
     RoundBench bench(Cards{flat(20, 3)});
     bench.ask();
@@ -369,7 +373,9 @@ TEST_CASE("a run that is ended early has the longest prefix, or its first segmen
   }
   SECTION("through the decoder") {
     Decoder decoder{cards_toy::policy(), cards_toy::reward(),
-                    Cards{{.reward_goal = 100, .max_rejections = npos, .max_tokens = 6,
+                    Cards{{.reward_goal = 100,
+                           .max_rejections = npos,
+                           .max_tokens = 6,
                            .segment = cards_toy::segment}}};
     const Result result = decoder("", {.budget = {.reward_calls = 9}});
     CHECK(result.stop == Stop::reward_calls);
@@ -456,10 +462,10 @@ TEST_CASE("diagnostics of Cards") {
     bench.answer(0, std::move(y), reward);
     bench.tell();
   };
-  candidate(segment({1, 1}), 3);                    // accepted, above the threshold
-  candidate(segment({1, 1, 2, 2}), -1e5);           // rejected
-  candidate(segment({1, 1, 3, 3}), -1e5);           // by the cap
-  candidate(segment({1, 1, 2, 2, 4, 4}), 0);        // accepted at the threshold itself
+  candidate(segment({1, 1}), 3);              // accepted, above the threshold
+  candidate(segment({1, 1, 2, 2}), -1e5);     // rejected
+  candidate(segment({1, 1, 3, 3}), -1e5);     // by the cap
+  candidate(segment({1, 1, 2, 2, 4, 4}), 0);  // accepted at the threshold itself
   CHECK(bench.ask().empty());
   CHECK(bench.population[1].response.tokens == std::vector<Token>{1, 1, 2, 2});
   const Stats stats = bench.sampler.stats({&bench.state, 1}, bench.population);
@@ -474,9 +480,9 @@ TEST_CASE("diagnostics of Cards") {
 TEST_CASE("what is counted is what the model and the reward were asked for") {
   std::size_t positions = 0, scored = 0;
   LogitPolicy policy{-1, [&](TokenSpan context) {
-    ++positions;
-    return cards_toy::logits(context);
-  }};
+                       ++positions;
+                       return cards_toy::logits(context);
+                     }};
   RewardFunction reward{[&](const Prompt&, const Response& y) {
     ++scored;
     return cards_toy::reward_of(y.tokens);
@@ -484,9 +490,13 @@ TEST_CASE("what is counted is what the model and the reward were asked for") {
   for (const bool official : {false, true}) {
     for (const std::size_t parallel : {1u, 3u}) {
       Decoder decoder{policy, reward,
-                      Cards{{.beta = 0.7, .reward_goal = 1.2, .max_rejections = 6,
-                             .parallel = parallel, .max_tokens = 6,
-                             .segment = cards_toy::segment, .law = cards_toy::law,
+                      Cards{{.beta = 0.7,
+                             .reward_goal = 1.2,
+                             .max_rejections = 6,
+                             .parallel = parallel,
+                             .max_tokens = 6,
+                             .segment = cards_toy::segment,
+                             .law = cards_toy::law,
                              .official = official}}};
       for (std::uint64_t seed = 0; seed < 50; ++seed) {
         positions = scored = 0;
@@ -503,11 +513,16 @@ TEST_CASE("what is counted is what the model and the reward were asked for") {
 }
 
 TEST_CASE("what is committed is what the model itself says after rejections") {
-  // Log-probs, text and reward of a response made of segments are those of the response made afresh.
+  // Log-probs, text and reward of a response made of segments are those of the response made
+  // afresh.
   auto policy = cards_toy::policy();
   Decoder decoder{policy, cards_toy::reward(),
-                  Cards{{.beta = 0.7, .reward_goal = 1.2, .max_rejections = 6, .max_tokens = 6,
-                         .segment = cards_toy::segment, .law = cards_toy::law}}};
+                  Cards{{.beta = 0.7,
+                         .reward_goal = 1.2,
+                         .max_rejections = 6,
+                         .max_tokens = 6,
+                         .segment = cards_toy::segment,
+                         .law = cards_toy::law}}};
   std::size_t rejected = 0;
   for (std::uint64_t seed = 0; seed < 100; ++seed) {
     const Result result = decoder("", {.seed = seed});
@@ -531,17 +546,19 @@ TEST_CASE("what is committed is what the model itself says after rejections") {
   CHECK(rejected > 100);
 }
 
-TEST_CASE("a segment ends before the uncertain token, by the untempered law, at the threshold itself") {
+TEST_CASE(
+    "a segment ends before the uncertain token, by the untempered law, at the threshold itself") {
   // Three positions: certain, certain, uniform over four tokens; then the same again.
   LogitPolicy policy{-1, [](TokenSpan context) {
-    return context.size() % 3 == 2 ? std::vector<double>(4, 0.25)
-                                   : std::vector<double>{0, -infinity, -infinity, -infinity};
-  }};
+                       return context.size() % 3 == 2
+                                  ? std::vector<double>(4, 0.25)
+                                  : std::vector<double>{0, -infinity, -infinity, -infinity};
+                     }};
   const auto segment_of = [&](double entropy, std::size_t min_tokens, double temperature) {
-    const Generation work{.max_tokens = 12,
-                          .law = {.temperature = temperature},
-                          .until = SegmentRule{.entropy = entropy, .min_tokens = min_tokens,
-                                               .max_tokens = 9}};
+    const Generation work{
+        .max_tokens = 12,
+        .law = {.temperature = temperature},
+        .until = SegmentRule{.entropy = entropy, .min_tokens = min_tokens, .max_tokens = 9}};
     Response out;
     policy.generate({&work, 1}, {&out, 1});
     return std::pair(out.size(), out.finish);
@@ -561,7 +578,9 @@ TEST_CASE("adding a constant to reward and goal changes nothing") {
       return static_cast<double>(y.size() % 3) - 0.25 * static_cast<double>(y.size()) + constant;
     }};
     Decoder decoder{cards_toy::policy(), reward,
-                    Cards{{.beta = 0.5, .reward_goal = 1 + constant, .max_tokens = 8,
+                    Cards{{.beta = 0.5,
+                           .reward_goal = 1 + constant,
+                           .max_tokens = 8,
                            .segment = cards_toy::segment}}};
     return decoder("", {.seed = 12});
   };

@@ -74,12 +74,15 @@ TEST_CASE("the tilted law is the stationary law of every kernel of QAlign", "[la
       {"three suffixes from one cut", {.beta = 0.7, .fork = 3, .max_tokens = 4}, toy::reward_of, 3},
       {"restart .3", {.beta = 0.7, .max_tokens = 4, .restart = 0.3}},
       {"restart .3, two suffixes",
-       {.beta = 0.7, .fork = 2, .max_tokens = 4, .restart = 0.3}, toy::reward_of, 2},
+       {.beta = 0.7, .fork = 2, .max_tokens = 4, .restart = 0.3},
+       toy::reward_of,
+       2},
       {"restart 1, an independence sampler", {.beta = 0.7, .max_tokens = 4, .restart = 1}},
       {"beta .1", {.beta = 0.1, .max_tokens = 4}},
       {"beta 100", {.beta = 100, .max_tokens = 4}},
       {"temperature .6", {.beta = 0.7, .max_tokens = 4, .law = {.temperature = 0.6}}},
-      {"temperature 1.7, top_k 2", {.beta = 0.7, .max_tokens = 4, .law = {.temperature = 1.7, .top_k = 2}}},
+      {"temperature 1.7, top_k 2",
+       {.beta = 0.7, .max_tokens = 4, .law = {.temperature = 1.7, .top_k = 2}}},
       {"top_p .7", {.beta = 0.7, .max_tokens = 4, .law = {.top_p = 0.7}}},
       {"a stop token", {.beta = 0.7, .max_tokens = 4, .law = {.stop_tokens = {toy::b}}}},
       {"a stop string over the cut", {.beta = 0.7, .max_tokens = 4, .law = {.stop = {"0 1"}}}},
@@ -88,9 +91,14 @@ TEST_CASE("the tilted law is the stationary law of every kernel of QAlign", "[la
       {"at most 6 tokens", {.beta = 0.7, .max_tokens = 6}},
       {"rewards of -infinity", {.beta = 0.7, .max_tokens = 4}, forbidding},
       {"rewards of -infinity, two suffixes, restart .1",
-       {.beta = 0.7, .fork = 2, .max_tokens = 4, .restart = 0.1}, forbidding, 2},
-      {"nothing but -infinity", {.beta = 0.7, .max_tokens = 4}, [](TokenSpan) { return -infinity; }},
-      {"rewards of 1e6", {.beta = 0.7, .max_tokens = 4},
+       {.beta = 0.7, .fork = 2, .max_tokens = 4, .restart = 0.1},
+       forbidding,
+       2},
+      {"nothing but -infinity",
+       {.beta = 0.7, .max_tokens = 4},
+       [](TokenSpan) { return -infinity; }},
+      {"rewards of 1e6",
+       {.beta = 0.7, .max_tokens = 4},
        [](TokenSpan tokens) { return 1e6 + toy::reward_of(tokens); }},
   };
   for (const Setting& setting : settings) {
@@ -102,8 +110,8 @@ TEST_CASE("the tilted law is the stationary law of every kernel of QAlign", "[la
     CHECK(matrix.minCoeff() >= -1e-16);
     // Where every reward is -infinity all are equally good, and the law is the base law.
     const bool all_impossible = setting.name == "nothing but -infinity";
-    const Eigen::VectorXd pi = all_impossible ? kernel.over_states(base)
-                                              : kernel.tilted(base, setting.options.beta);
+    const Eigen::VectorXd pi =
+        all_impossible ? kernel.over_states(base) : kernel.tilted(base, setting.options.beta);
     const double tolerance = setting.name == "rewards of 1e6" ? 1e-9 : 1e-12;  // rounded rewards
     expect_exact("QAlign kernel: " + setting.name + ", stationary law", base.size(),
                  total_variation(stationary(matrix), pi), tolerance);
@@ -116,9 +124,10 @@ TEST_CASE("with extreme temperatures of the reward a chain stays exact", "[law]"
     for (const double beta : {1e12, 1e300}) {
       const Setting setting{"", {.beta = beta, .max_tokens = 4}};
       const Kernel kernel = kernel_of(setting);
-      expect_exact("QAlign kernel: beta " + to_text(beta) + " gives the base law", 31,
-                   total_variation(stationary(kernel.round()),
-                                   kernel.over_states(base_of(setting.options))), 1e-11);
+      expect_exact(
+          "QAlign kernel: beta " + to_text(beta) + " gives the base law", 31,
+          total_variation(stationary(kernel.round()), kernel.over_states(base_of(setting.options))),
+          1e-11);
     }
   }
   SECTION("next to zero it climbs, and the best response is never left for a worse one") {
@@ -126,7 +135,8 @@ TEST_CASE("with extreme temperatures of the reward a chain stays exact", "[law]"
       const Setting setting{"", {.beta = beta, .max_tokens = 4}};
       const Kernel kernel = kernel_of(setting);
       const Eigen::VectorXd law = stationary(kernel.round());
-      const std::size_t best = kernel.states().index_of(tokens_of({toy::b, toy::b, toy::b, toy::b}));
+      const std::size_t best =
+          kernel.states().index_of(tokens_of({toy::b, toy::b, toy::b, toy::b}));
       expect_exact("QAlign kernel: beta " + to_text(beta) + " gives the best response", 31,
                    1 - law[static_cast<Eigen::Index>(best)]);
     }
@@ -135,12 +145,12 @@ TEST_CASE("with extreme temperatures of the reward a chain stays exact", "[law]"
 
 TEST_CASE("a constant reward leaves the base law unchanged", "[law]") {
   for (const double constant : {0.0, -3.5, 1e9}) {
-    const Setting setting{"", {.beta = 0.7, .max_tokens = 4, .restart = 0.2},
-                          [=](TokenSpan) { return constant; }};
+    const Setting setting{
+        "", {.beta = 0.7, .max_tokens = 4, .restart = 0.2}, [=](TokenSpan) { return constant; }};
     const Kernel kernel = kernel_of(setting);
-    expect_exact("QAlign kernel: reward " + to_text(constant) + " gives the base law", 31,
-                 total_variation(stationary(kernel.round()),
-                                 kernel.over_states(base_of(setting.options))));
+    expect_exact(
+        "QAlign kernel: reward " + to_text(constant) + " gives the base law", 31,
+        total_variation(stationary(kernel.round()), kernel.over_states(base_of(setting.options))));
   }
 }
 
@@ -150,8 +160,8 @@ TEST_CASE("the names of the tokens do not matter to the kernel", "[law]") {
   const auto original = [&](TokenSpan tokens) {
     std::vector<Token> names;
     for (const Token token : tokens) {
-      names.push_back(static_cast<Token>(std::find(renamed.begin(), renamed.end(), token) -
-                                         renamed.begin()));
+      names.push_back(
+          static_cast<Token>(std::find(renamed.begin(), renamed.end(), token) - renamed.begin()));
     }
     return names;
   };
@@ -165,9 +175,10 @@ TEST_CASE("the names of the tokens do not matter to the kernel", "[law]") {
   });
   const QAlignOptions options = {.beta = 0.7, .max_tokens = 4, .restart = 0.1};
   const Kernel plain = kernel_of({"", options});
-  const Kernel other(recycling(options), policy,
-                     [&](TokenSpan tokens) { return toy::reward_of(original(tokens)); },
-                     enumerate(policy, Prompt{}, 4), uniform_cuts(options.restart));
+  const Kernel other(
+      recycling(options), policy,
+      [&](TokenSpan tokens) { return toy::reward_of(original(tokens)); },
+      enumerate(policy, Prompt{}, 4), uniform_cuts(options.restart));
   REQUIRE(other.size() == plain.size());
   const Eigen::MatrixXd p = plain.round(), q = other.round();
   double largest = 0;
@@ -181,7 +192,8 @@ TEST_CASE("the names of the tokens do not matter to the kernel", "[law]") {
                                                        place[static_cast<std::size_t>(j)])));
     }
   }
-  expect_exact("QAlign kernel: renamed tokens, largest difference of two entries", 31, largest, 1e-14);
+  expect_exact("QAlign kernel: renamed tokens, largest difference of two entries", 31, largest,
+               1e-14);
 }
 
 TEST_CASE("the cut has the law that the acceptance supposes", "[law]") {
@@ -263,7 +275,8 @@ TEST_CASE("one uniform number decides each step, and it is uniform", "[law]") {
       bench.tell();
       const bool accepted = bench.population.size() == 2;
       CHECK(bench.state.accepted == (accepted ? 1 : 0));
-      accepted ? above = std::min(above, move.acceptance) : below = std::max(below, move.acceptance);
+      accepted ? above = std::min(above, move.acceptance)
+               : below = std::max(below, move.acceptance);
     }
     if (!right_cut) continue;
     ++rounds;
@@ -300,8 +313,7 @@ double fork_deviation(const S& chain, const ChainKernel<S>& kernel) {
             bench.tell();
             // The parent of the second proposal tells what it was held against.
             const bool moved = bench.population[2].parent == bench.population[1].id;
-            const double expected =
-                kernel.acceptance(moved ? first.to : s, cut, second.to);
+            const double expected = kernel.acceptance(moved ? first.to : s, cut, second.to);
             largest = std::max(largest, std::abs(bench.population[2].weight - expected));
             ++seed;
             break;
@@ -315,7 +327,8 @@ double fork_deviation(const S& chain, const ChainKernel<S>& kernel) {
 
 }  // namespace
 
-TEST_CASE("a fork is its sub-steps in a row, each against the state after the one before", "[law]") {
+TEST_CASE("a fork is its sub-steps in a row, each against the state after the one before",
+          "[law]") {
   const QAlignOptions options = {.beta = 0.7, .fork = 2, .max_tokens = 3, .restart = 0.1};
   const Kernel kernel = kernel_of({"", options});
   expect_exact("QAlign fork: second acceptance, all states, cuts and pairs", kernel.size(),
@@ -331,7 +344,8 @@ TEST_CASE("a fork is its sub-steps in a row, each against the state after the on
 }
 
 TEST_CASE("recycled weights give every average without bias", "[law]") {
-  // Under the stationary law, A f(proposal) + (1 - A) f(state) has the mean of f: for each indicator f.
+  // Under the stationary law, A f(proposal) + (1 - A) f(state) has the mean of f: for each
+  // indicator f.
   const Setting setting{"", {.beta = 0.7, .max_tokens = 4, .restart = 0.1}};
   const Kernel kernel = kernel_of(setting);
   const Eigen::VectorXd pi = kernel.tilted(toy::base_law(), setting.options.beta);
@@ -351,7 +365,8 @@ TEST_CASE("recycled weights give every average without bias", "[law]") {
   expect_exact("QAlign recycle: expected weights under the stationary law", 31,
                total_variation(recycled, pi));
   proposals /= proposals.sum();
-  expect_exact_caught("recycled weights of the proposals alone", 31, total_variation(proposals, pi));
+  expect_exact_caught("recycled weights of the proposals alone", 31,
+                      total_variation(proposals, pi));
 }
 
 TEST_CASE("a chain without bugs, written a second time, has the same kernel", "[law]") {
@@ -382,7 +397,8 @@ TEST_CASE("the check of the stationary law sees the bugs that chains have shippe
       {"cuts in blocks, floor over floor", {.bug = ChainBug::cut_in_blocks}, unset},
       {"the proposal's end token not counted", {.bug = ChainBug::proposal_without_end}, unset},
       {"restart .5 left out of the ratio",
-       {.bug = ChainBug::restart_left_out, .restart = 0.5}, unset},
+       {.bug = ChainBug::restart_left_out, .restart = 0.5},
+       unset},
       {"the cap at the current length", {.bug = ChainBug::shrinking_cap}, unset},
   };
   for (Twin twin : twins) {
@@ -394,7 +410,8 @@ TEST_CASE("the check of the stationary law sees the bugs that chains have shippe
   }
 }
 
-TEST_CASE("a tempered proposal without its likelihoods has the tempered tilt, not the base one", "[law]") {
+TEST_CASE("a tempered proposal without its likelihoods has the tempered tilt, not the base one",
+          "[law]") {
   const SamplingLaw tempered = {.temperature = 0.6};
   const Kernel kernel = kernel_of({"", {.beta = 0.7, .max_tokens = 4, .law = tempered}});
   const Eigen::VectorXd law = stationary(kernel.round());
@@ -404,17 +421,16 @@ TEST_CASE("a tempered proposal without its likelihoods has the tempered tilt, no
                       total_variation(law, kernel.tilted(toy::base_law(), toy::beta)), .144);
   const MutantKernel by_mean = mutant_kernel(
       {.bug = ChainBug::mean_likelihood, .steps = 9, .law = tempered}, toy::base_law(tempered));
-  expect_exact_caught("temperature .6 corrected by mean log-probs", 31,
-                      total_variation(stationary(by_mean.round()),
-                                      by_mean.tilted(toy::base_law(), toy::beta)), .086);
+  expect_exact_caught(
+      "temperature .6 corrected by mean log-probs", 31,
+      total_variation(stationary(by_mean.round()), by_mean.tilted(toy::base_law(), toy::beta)),
+      .086);
 }
 
 TEST_CASE("a cap on the suffix has another law than a cap on the response", "[law]") {
-  const MutantKernel kernel =
-      mutant_kernel({.bug = ChainBug::suffix_cap, .steps = 9, .max_tokens = 4, .context = 8},
-                    toy::base_law());
-  const Eigen::VectorXd law =
-      after(kernel.round(), kernel.over_states(toy::base_law()), 400);
+  const MutantKernel kernel = mutant_kernel(
+      {.bug = ChainBug::suffix_cap, .steps = 9, .max_tokens = 4, .context = 8}, toy::base_law());
+  const Eigen::VectorXd law = after(kernel.round(), kernel.over_states(toy::base_law()), 400);
   expect_exact_caught("max_tokens for the suffix: against the law of responses of at most 4 tokens",
                       31, total_variation(law, kernel.tilted(toy::base_law(), toy::beta)));
   // Nor is it the tilted law of those responses that end by themselves, over a longer context.

@@ -125,8 +125,8 @@ TEST_CASE("the last state of a chain has the law that the kernel gives it", "[la
 }
 
 TEST_CASE("the last state of a long chain has the tilted law", "[law]") {
-  const QAlignOptions options = {.beta = 0.7, .steps = 16, .fork = 4, .max_tokens = 4,
-                                 .restart = 0.1};
+  const QAlignOptions options = {
+      .beta = 0.7, .steps = 16, .fork = 4, .max_tokens = 4, .restart = 0.1};
   const Exact exact = exact_of(options);
   // What the rounds leave of the start is far below what the draws can show.
   CHECK(total_variation(after(exact.round, exact.start, options.steps), exact.target) < 2e-3);
@@ -142,8 +142,8 @@ TEST_CASE("the same check sees the bugs of chains", "[law]") {
   };
   constexpr std::size_t rounds = 12;
   const auto run = [&](MutantOptions options) {
-    const Exact exact = exact_of({.beta = 0.7, .fork = options.fork, .max_tokens = 4,
-                                  .restart = options.restart});
+    const Exact exact =
+        exact_of({.beta = 0.7, .fork = options.fork, .max_tokens = 4, .restart = options.restart});
     options.beta = 0.7;
     options.steps = rounds;
     Decoder decoder{toy::policy(), toy::reward(), MutantChain{options}};
@@ -163,18 +163,18 @@ TEST_CASE("the same check sees the bugs of chains", "[law]") {
       {"fork held against its first state", {.bug = ChainBug::fork_against_first, .fork = 3}},
       {"fork that chooses among the fresh ones", {.bug = ChainBug::fresh_only, .fork = 3}},
       {"chain that records the proposal", {.bug = ChainBug::proposal_recorded}},
-      {"chain at temperature .6 against the tilt of temperature 1",
-       {.law = {.temperature = 0.6}}},
+      {"chain at temperature .6 against the tilt of temperature 1", {.law = {.temperature = 0.6}}},
       {"chain at temperature .6 corrected by mean log-probs",
        {.bug = ChainBug::mean_likelihood, .law = {.temperature = 0.6}}},
   };
   for (const Twin& twin : twins) expect_caught(twin.name, run(twin.options));
 }
 
-TEST_CASE("the start is one of the initial draws, in proportion to exp of reward over beta", "[law]") {
+TEST_CASE("the start is one of the initial draws, in proportion to exp of reward over beta",
+          "[law]") {
   for (const std::size_t draws : {0u, 1u, 2u, 3u}) {
-    const QAlignOptions options = {.beta = 0.7, .steps = 0, .max_tokens = 4,
-                                   .initial_draws = draws};
+    const QAlignOptions options = {
+        .beta = 0.7, .steps = 0, .max_tokens = 4, .initial_draws = draws};
     const Exact exact = exact_of(options);
     Decoder decoder{toy::policy(), toy::reward(), QAlign{options}};
     expect_law("QAlign start: " + to_text(draws) + " initial draws",
@@ -219,8 +219,12 @@ TEST_CASE("a state drawn by weight has the law of all states that count", "[law]
   }
   const auto mutant = [&](ChainBug bug, std::size_t burn_in, bool recycle) {
     Decoder decoder{toy::policy(), toy::reward(),
-                    MutantChain{{.bug = bug, .beta = 0.7, .steps = 3, .fork = 2,
-                                 .burn_in = burn_in, .recycle = recycle}}};
+                    MutantChain{{.bug = bug,
+                                 .beta = 0.7,
+                                 .steps = 3,
+                                 .fork = 2,
+                                 .burn_in = burn_in,
+                                 .recycle = recycle}}};
     return states_by_weight(decoder, one.states, mean_of_states(burn_in));
   };
   expect_law("a chain written a second time, states by weight", mutant(ChainBug::none, 3, false));
@@ -263,8 +267,7 @@ TEST_CASE("averages over states are unbiased, and recycled weights make them les
   const auto mutant = [&](ChainBug bug, bool recycle) {
     return mean_reward(MutantChain{{.bug = bug, .beta = 0.7, .steps = 6, .recycle = recycle}});
   };
-  law_table::expect_mean_caught("a mean without repeats",
-                                mutant(ChainBug::repeats_dropped, false));
+  law_table::expect_mean_caught("a mean without repeats", mutant(ChainBug::repeats_dropped, false));
   law_table::expect_mean_caught("a recycled mean of the proposals alone",
                                 mutant(ChainBug::rest_dropped, true));
 }
@@ -281,10 +284,8 @@ TEST_CASE("chains are independent of each other", "[law]") {
   Decoder decoder{toy::policy(), toy::reward(), QAlign{options}};
   for_each_run(decoder, chains, [&](const Result& result) {
     REQUIRE(result.candidates.lanes() == 2);
-    const std::size_t first =
-        exact.states.index_of(result.candidates.lane(0).back().response);
-    const std::size_t second =
-        exact.states.index_of(result.candidates.lane(1).back().response);
+    const std::size_t first = exact.states.index_of(result.candidates.lane(0).back().response);
+    const std::size_t second = exact.states.index_of(result.candidates.lane(1).back().response);
     check.count(first * law.size() + second);
     same.count(first * law.size() + first);
   });
@@ -329,7 +330,8 @@ TEST_CASE("responses of reward -infinity are left at once and never entered", "[
 TEST_CASE("a chain without a reward keeps the base law", "[law]") {
   const ResponseLaw base = toy::base_law();
   RewardFunction zero{[](const Prompt&, const Response&) { return 0.0; }};
-  Decoder decoder{toy::policy(), zero, QAlign{{.beta = 0.7, .steps = 5, .fork = 2, .max_tokens = 4}}};
+  Decoder decoder{toy::policy(), zero,
+                  QAlign{{.beta = 0.7, .steps = 5, .fork = 2, .max_tokens = 4}}};
   expect_law("QAlign last state: reward 0 gives the base law",
              answers(decoder, base, base.probabilities()));
   Decoder flat{toy::policy(), toy::reward(),

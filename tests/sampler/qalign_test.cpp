@@ -125,8 +125,8 @@ TEST_CASE("the first burn_in states have weight 0, and are there for an early en
 }
 
 TEST_CASE("of recycled weights each sub-step gives 1, shared by the proposal and the state") {
-  RoundBench bench(QAlign{{.beta = 2, .steps = 3, .fork = 1, .burn_in = 2, .max_tokens = 8,
-                           .recycle = true}});
+  RoundBench bench(
+      QAlign{{.beta = 2, .steps = 3, .fork = 1, .burn_in = 2, .max_tokens = 8, .recycle = true}});
   stand(bench, tokens_of({toy::b}), 1);
   CHECK(weights_of(bench.population) == std::vector<double>{0});
   bench.ask();
@@ -215,7 +215,8 @@ TEST_CASE("a start that failed is tried again, but not for ever") {
 
 TEST_CASE("the start among initial draws") {
   const auto start_of = [](double beta, const std::vector<double>& rewards, std::uint64_t seed) {
-    RoundBench bench(QAlign{{.beta = beta, .max_tokens = 8, .initial_draws = rewards.size()}}, seed);
+    RoundBench bench(QAlign{{.beta = beta, .max_tokens = 8, .initial_draws = rewards.size()}},
+                     seed);
     REQUIRE(bench.ask().size() == rewards.size());
     for (std::size_t i = 0; i < rewards.size(); ++i) {
       bench.answer(i, tokens_of({static_cast<Token>(i)}), rewards[i]);
@@ -242,8 +243,9 @@ TEST_CASE("a reward is asked for once and kept") {
     told.push_back(toy::reward_of(y.tokens) + 0.001 * static_cast<double>(told.size()));
     return told.back();
   }};
-  Decoder decoder{toy::policy(), noisy,
-                  QAlign{{.beta = 0.7, .steps = 20, .fork = 3, .max_tokens = 4, .initial_draws = 5}}};
+  Decoder decoder{
+      toy::policy(), noisy,
+      QAlign{{.beta = 0.7, .steps = 20, .fork = 3, .max_tokens = 4, .initial_draws = 5}}};
   const Result result = decoder("", {.seed = 3});
   CHECK(result.spent.policy_calls == 65);
   CHECK(result.spent.reward_calls == 65);
@@ -263,8 +265,13 @@ TEST_CASE("adding to the reward, or scaling reward and beta, changes nothing") {
       return scale * tied_toy::reward_of(y.tokens) + constant;
     }};
     Decoder decoder{toy::policy(), reward,
-                    QAlign{{.beta = scale * 0.75, .steps = 40, .chains = 2, .fork = 2,
-                            .max_tokens = 4, .initial_draws = 3, .restart = 0.1}}};
+                    QAlign{{.beta = scale * 0.75,
+                            .steps = 40,
+                            .chains = 2,
+                            .fork = 2,
+                            .max_tokens = 4,
+                            .initial_draws = 3,
+                            .restart = 0.1}}};
     return decoder("", {.seed = 5});
   };
   const Result plain = run(1, 0);
@@ -284,7 +291,8 @@ TEST_CASE("failed draws of a run that survives are no states, and are told") {
     if (++calls % 7 == 0) throw std::runtime_error("out of order");
     return toy::reward_of(y.tokens);
   }};
-  Decoder decoder{toy::policy(), reward, QAlign{{.beta = 0.7, .steps = 30, .fork = 2, .max_tokens = 4}}};
+  Decoder decoder{toy::policy(), reward,
+                  QAlign{{.beta = 0.7, .steps = 30, .fork = 2, .max_tokens = 4}}};
   const Result result = decoder("", {.seed = 1, .on_failure = OnFailure::survive});
   CHECK(result.failures.size() == 8);  // of 61 scorings
   CHECK(result.candidates.total_weight() == 53);
@@ -295,7 +303,11 @@ TEST_CASE("failed draws of a run that survives are no states, and are told") {
 
 TEST_CASE("diagnostics of QAlign") {
   Decoder decoder{toy::policy(), toy::reward(),
-                  QAlign{{.beta = 0.7, .steps = 400, .chains = 4, .burn_in = 50, .max_tokens = 4,
+                  QAlign{{.beta = 0.7,
+                          .steps = 400,
+                          .chains = 4,
+                          .burn_in = 50,
+                          .max_tokens = 4,
                           .initial_draws = 50}}};
   const Result result = decoder("", {.seed = 2});
   // The published rate of moves of this chain is .417.
@@ -312,6 +324,6 @@ TEST_CASE("diagnostics of QAlign") {
   for (const int tenth : {1, 4, 8, 9}) {
     CHECK(std::isnan(stat_of(result.stats, "acceptance_cut_" + std::to_string(tenth))));
   }
-  CHECK(std::isnan(stat_of(Decoder(toy::policy(), toy::reward(), QAlign{{.max_tokens = 4}})("").stats,
-                           "kl")));
+  CHECK(std::isnan(
+      stat_of(Decoder(toy::policy(), toy::reward(), QAlign{{.max_tokens = 4}})("").stats, "kl")));
 }

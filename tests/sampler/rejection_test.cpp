@@ -98,8 +98,8 @@ TEST_CASE("a draw is accepted with probability exp((min(r, ceiling) - ceiling)/b
     const double log_u = (smallest(0.7, 2.5, seed) - 2.5) / 0.7;
     uniform.count(static_cast<std::size_t>(20 * std::exp(log_u)));
     for (const auto& [at_beta, ceiling] : {std::pair{0.7, 0.0}, {3.0, -1.0}, {0.01, 100.0}}) {
-      largest = std::max(
-          largest, std::abs((smallest(at_beta, ceiling, seed) - ceiling) / at_beta - log_u));
+      largest = std::max(largest,
+                         std::abs((smallest(at_beta, ceiling, seed) - ceiling) / at_beta - log_u));
     }
   }
   expect_law("Rejection: the uniform number behind an acceptance", uniform);
@@ -117,7 +117,8 @@ TEST_CASE("the law of rejection, with and without a cap, one by one and in paral
                                               ? std::vector<std::size_t>{npos, 0, 1, 4, 20}
                                               : std::vector<std::size_t>{npos, 4};
     for (const std::size_t K : caps) {
-      const exact::Capped capped = exact::capped_rejection(base.probabilities(), rewards, accept, K);
+      const exact::Capped capped =
+          exact::capped_rejection(base.probabilities(), rewards, accept, K);
       const Runs seen =
           run(Rejection{{.beta = beta, .ceiling = ceiling, .max_rejections = K, .max_tokens = 4}},
               toy::reward(), base, capped);
@@ -130,9 +131,13 @@ TEST_CASE("the law of rejection, with and without a cap, one by one and in paral
   const std::vector<double> accept = exact::acceptances(rewards, highest, beta);
   for (const std::size_t parallel : {3u, 8u}) {
     for (const std::size_t K : {npos, std::size_t{4}}) {
-      const exact::Capped capped = exact::capped_rejection(base.probabilities(), rewards, accept, K);
-      const Runs seen = run(Rejection{{.beta = beta, .ceiling = highest, .max_rejections = K,
-                                       .max_tokens = 4, .parallel = parallel}},
+      const exact::Capped capped =
+          exact::capped_rejection(base.probabilities(), rewards, accept, K);
+      const Runs seen = run(Rejection{{.beta = beta,
+                                       .ceiling = highest,
+                                       .max_rejections = K,
+                                       .max_tokens = 4,
+                                       .parallel = parallel}},
                             toy::reward(), base, capped);
       const std::string what = to_text(parallel) + " in parallel, cap " + name_of(K);
       expect_law("Rejection: " + what, seen.law);
@@ -175,17 +180,16 @@ TEST_CASE("the check of rejection sees the bugs of such loops", "[law]") {
                  [&](const Result& result) { check.count(base.index_of(result.answer.response)); });
     return check;
   };
-  expect_law("rejection written a second time, four in parallel",
-             law_of({"", {.parallel = 4}}));
+  expect_law("rejection written a second time, four in parallel", law_of({"", {.parallel = 4}}));
   expect_law("rejection written a second time, cap 4", law_of({"", {.max_rejections = 4}}));
   using Bug = RejectionBug;
   for (const Twin& twin : std::vector<Twin>{
            {"the largest reward so far for a ceiling", {.bug = Bug::running_maximum}},
            {"one uniform number for a round of 4", {.bug = Bug::shared_uniform, .parallel = 4}},
-           {"the best of the passing ones of 4",
-            {.bug = Bug::best_of_passing, .parallel = 4}, 0.6},
+           {"the best of the passing ones of 4", {.bug = Bug::best_of_passing, .parallel = 4}, 0.6},
            {"the shortest of the passing ones of 4",
-            {.bug = Bug::shortest_passing, .parallel = 4}, 0.6},
+            {.bug = Bug::shortest_passing, .parallel = 4},
+            0.6},
            {"the forced draw returned, cap 4",
             {.bug = Bug::forced_is_returned, .max_rejections = 4}},
            {"one draw less before the cap of 1",
@@ -225,11 +229,14 @@ TEST_CASE("the draw that ends the run is not tested", "[law]") {
     });
     return check;
   };
-  expect_law("Rejection: rewards at cap 2, beta 1.5",
-             seen(Rejection{{.beta = hot, .ceiling = ceiling, .max_rejections = 2, .max_tokens = 4}}));
+  expect_law(
+      "Rejection: rewards at cap 2, beta 1.5",
+      seen(Rejection{{.beta = hot, .ceiling = ceiling, .max_rejections = 2, .max_tokens = 4}}));
   expect_caught("the forced draw tested, cap 2, beta 1.5",
-                seen(MutantRejection{{.bug = RejectionBug::forced_is_tested, .beta = hot,
-                                      .ceiling = ceiling, .max_rejections = 2}}));
+                seen(MutantRejection{{.bug = RejectionBug::forced_is_tested,
+                                      .beta = hot,
+                                      .ceiling = ceiling,
+                                      .max_rejections = 2}}));
 }
 
 TEST_CASE("rejection of rewards of -infinity", "[law]") {
@@ -254,11 +261,12 @@ TEST_CASE("rejection without a reward, or with a flat one, gives the base law", 
   const ResponseLaw base = toy::base_law();
   const exact::Capped first{.law = base.probabilities(), .candidates = 1, .cap_rate = 0};
   RewardFunction zero{[](const Prompt&, const Response&) { return 0.0; }};
-  const Runs without = run(Rejection{{.beta = beta, .ceiling = 0, .max_tokens = 4}}, zero, base, first);
+  const Runs without =
+      run(Rejection{{.beta = beta, .ceiling = 0, .max_tokens = 4}}, zero, base, first);
   expect_law("Rejection: reward 0 gives the base law", without.law);
   CHECK(without.calls.mean() == 1);
-  const Runs flat = run(Rejection{{.beta = 1e12, .ceiling = 3, .max_tokens = 4}}, toy::reward(), base,
-                        first);
+  const Runs flat =
+      run(Rejection{{.beta = 1e12, .ceiling = 3, .max_tokens = 4}}, toy::reward(), base, first);
   expect_law("Rejection: beta 1e12 gives the base law", flat.law);
   CHECK(flat.calls.mean() < 1.001);
 }
@@ -345,13 +353,16 @@ TEST_CASE("a run that is ended early returns the best so far") {
   CHECK_FALSE(bench.state.done);
   CHECK(weights_of(bench.population) == std::vector<double>{0, 1, 0});
 
-  RewardFunction low{[](const Prompt&, const Response& y) { return toy::reward_of(y.tokens) - 1e6; }};
-  Decoder decoder{toy::policy(), low, Rejection{{.ceiling = 0, .max_rejections = npos, .max_tokens = 4}}};
+  RewardFunction low{
+      [](const Prompt&, const Response& y) { return toy::reward_of(y.tokens) - 1e6; }};
+  Decoder decoder{toy::policy(), low,
+                  Rejection{{.ceiling = 0, .max_rejections = npos, .max_tokens = 4}}};
   const Result result = decoder("", {.seed = 1, .budget = {.reward_calls = 20}});
   CHECK(result.stop == Stop::reward_calls);
   REQUIRE(result.candidates.size() == 20);
   double highest = -infinity;
-  for (const Candidate& candidate : result.candidates) highest = std::max(highest, candidate.reward);
+  for (const Candidate& candidate : result.candidates)
+    highest = std::max(highest, candidate.reward);
   CHECK(result.answer.reward == highest);
   CHECK_FALSE(result.law_holds);
 }
@@ -366,7 +377,7 @@ TEST_CASE("diagnostics of Rejection") {
   const ResponseLaw base = toy::base_law();
   std::vector<double> clipped = toy::rewards_of(base);
   for (double& r : clipped) r = std::min(r, 0.6);
-  CHECK_THAT(stat_of(result.stats, "kl"),
-             WithinAbs(std::min(result.answer.reward, 0.6) / beta - log_normalizer(base, clipped, beta),
-                       0.6));
+  CHECK_THAT(stat_of(result.stats, "kl"), WithinAbs(std::min(result.answer.reward, 0.6) / beta -
+                                                        log_normalizer(base, clipped, beta),
+                                                    0.6));
 }

@@ -1,8 +1,8 @@
 #pragma once
 
-// The exact law of CARDS over a small model. What the sampler asks for is enumerated, its thresholds are
-// measured by finding the rewards at which it changes its mind, and whether a response is finished is
-// seen in its state; only the formula of capped rejection is ours.
+// The exact law of CARDS over a small model. What the sampler asks for is enumerated, its
+// thresholds are measured by finding the rewards at which it changes its mind, and whether a
+// response is finished is seen in its state; only the formula of capped rejection is ours.
 
 #include <cmath>
 #include <cstddef>
@@ -58,7 +58,8 @@ class CardsBench {
     return bench.state.done;
   }
   /// The threshold that a candidate meets after a prefix, measured: the reward from which on it is
-  /// accepted is threshold + beta log u, u the number of the seed, which a flat threshold of 0 shows.
+  /// accepted is threshold + beta log u, u the number of the seed, which a flat threshold of 0
+  /// shows.
   [[nodiscard]] double threshold(const tilt::Response& prefix, const tilt::Response& whole) const {
     constexpr std::uint64_t seed = 5;
     tilt::CardsOptions flat = uncapped();
@@ -69,8 +70,8 @@ class CardsBench {
   }
   [[nodiscard]] double critical_reward(const tilt::Response& prefix, const tilt::Response& whole,
                                        std::uint64_t seed) const {
-    return turning_point([&](double reward) { return accepts(prefix, whole, reward, seed); },
-                         -300, 300);
+    return turning_point([&](double reward) { return accepts(prefix, whole, reward, seed); }, -300,
+                         300);
   }
   [[nodiscard]] bool accepts(const tilt::Response& prefix, const tilt::Response& whole,
                              double reward, std::uint64_t seed) const {
@@ -123,8 +124,8 @@ class CardsTree {
       for (std::size_t i = 0; i < law.size(); ++i) {
         const tilt::Response& whole = law.response(i);
         const std::size_t fresh = whole.size() - prefix.size();
-        const bool looked_further = whole.finish == tilt::Finish::segment && work.until &&
-                                    fresh < work.until->max_tokens;
+        const bool looked_further =
+            whole.finish == tilt::Finish::segment && work.until && fresh < work.until->max_tokens;
         Segment segment{.whole = whole,
                         .q = law.probability(i),
                         .cost = static_cast<double>(fresh + (looked_further ? 1 : 0))};
@@ -179,8 +180,8 @@ class CardsTree {
     return result;
   }
 
-  /// The soft value of every prefix that can be committed: beta log of the mean of exp(r/beta) over the
-  /// responses that go on from it, which for a finished response is its reward.
+  /// The soft value of every prefix that can be committed: beta log of the mean of exp(r/beta) over
+  /// the responses that go on from it, which for a finished response is its reward.
   [[nodiscard]] TokenReward soft_value(const TokenReward& reward, double beta) const {
     std::map<std::vector<tilt::Token>, double> values;
     for (std::size_t at = nodes_.size(); at-- > 0;) {  // children stand behind their parents

@@ -14,7 +14,8 @@
 #include "support/round_bench.hpp"
 #include "tilt/testing/enumerate.hpp"
 
-/// The law of the cut of a response: probabilities of 0 .. n-1, or of 0 .. n, where n means no move.
+/// The law of the cut of a response: probabilities of 0 .. n-1, or of 0 .. n, where n means no
+/// move.
 using CutLaw = std::function<std::vector<double>(const tilt::Response&)>;
 
 /// restart [i = 0] + (1 - restart)/n.
@@ -43,7 +44,8 @@ class ChainKernel {
       moves_.emplace_back();
       for (std::size_t cut = 0; cut < n; ++cut) {
         moves_[s].emplace_back();
-        if (cut >= cuts_(states_.response(s)).size() || cuts_(states_.response(s))[cut] == 0) continue;
+        if (cut >= cuts_(states_.response(s)).size() || cuts_(states_.response(s))[cut] == 0)
+          continue;
         find_moves(sampler, policy, s, cut);
       }
     }
@@ -53,8 +55,8 @@ class ChainKernel {
   [[nodiscard]] const tilt::testing::ResponseLaw& states() const { return states_; }
   [[nodiscard]] double reward(std::size_t s) const { return reward_(states_.response(s).tokens); }
 
-  /// The probability of accepting a response after a cut of a state, as the sampler says; NaN when it
-  /// cannot be proposed there.
+  /// The probability of accepting a response after a cut of a state, as the sampler says; NaN when
+  /// it cannot be proposed there.
   [[nodiscard]] double acceptance(std::size_t from, std::size_t cut, std::size_t to) const {
     for (const Move& move : moves_[from][cut]) {
       if (move.to == to) return move.acceptance;

@@ -1,8 +1,8 @@
 #pragma once
 
-// A chain over responses written a second time and as plainly as can be, with the bugs that chains of
-// this kind have shipped with. Without a bug it passes what QAlign passes, so that where a mutant
-// fails it is the bug that is seen.
+// A chain over responses written a second time and as plainly as can be, with the bugs that chains
+// of this kind have shipped with. Without a bug it passes what QAlign passes, so that where a
+// mutant fails it is the bug that is seen.
 
 #include <algorithm>
 #include <cmath>
@@ -20,27 +20,26 @@
 enum class ChainBug {
   none,
   // in the acceptance
-  no_length_term,          ///< exp(dr/beta) alone
-  inverted_length_term,    ///< new length over old
-  proposal_without_end,    ///< the proposal's length does not count its end token, the state's does
-  restart_left_out,        ///< cuts restart, the ratio does not know
-  mean_likelihood,         ///< a tempered proposal corrected by mean instead of summed log-probs
+  no_length_term,        ///< exp(dr/beta) alone
+  inverted_length_term,  ///< new length over old
+  proposal_without_end,  ///< the proposal's length does not count its end token, the state's does
+  restart_left_out,      ///< cuts restart, the ratio does not know
+  mean_likelihood,       ///< a tempered proposal corrected by mean instead of summed log-probs
   // in the cut
-  cut_after_end,           ///< uniform on 0 .. n, with the ratio of 0 .. n-1
-  front_loaded_cut,        ///< proportional to 1/(i+1), with the ratio of the uniform law
-  cut_of_content,          ///< uniform on the tokens before the end token, with n counting it
-  cut_in_blocks,           ///< multiples of 2 below 2 floor(n/2), with floor(n/2) in the ratio
+  cut_after_end,     ///< uniform on 0 .. n, with the ratio of 0 .. n-1
+  front_loaded_cut,  ///< proportional to 1/(i+1), with the ratio of the uniform law
+  cut_of_content,    ///< uniform on the tokens before the end token, with n counting it
+  cut_in_blocks,     ///< multiples of 2 below 2 floor(n/2), with floor(n/2) in the ratio
   // in what is asked for
-  suffix_cap,              ///< max_tokens for the suffix, whole responses up to `context`
-  shrinking_cap,           ///< at most as long as the state
+  suffix_cap,     ///< max_tokens for the suffix, whole responses up to `context`
+  shrinking_cap,  ///< at most as long as the state
   // in the steps
-  fork_against_first,      ///< each of a fork's proposals is held against the round's first state
-  fresh_only,              ///< a fork's next state is drawn among the fresh ones
+  fork_against_first,  ///< each of a fork's proposals is held against the round's first state
+  fresh_only,          ///< a fork's next state is drawn among the fresh ones
   // in what is recorded
-  proposal_recorded,       ///< the proposal stands in the record also when it was rejected
-  repeats_dropped,         ///< a state counts once however long the chain stayed
-  rest_dropped,            ///< recycled: the state does not gain what the proposal lacks
-  burn_in_by_round,        ///< burn-in counts rounds, not states
+  proposal_recorded,  ///< the proposal stands in the record also when it was rejected
+  repeats_dropped,    ///< a state counts once however long the chain stayed
+  rest_dropped,       ///< recycled: the state does not gain what the proposal lacks
 };
 
 struct MutantOptions {
@@ -93,7 +92,7 @@ class MutantChain {
   void tell(State& state, tilt::Round& round) const {
     if (!state.current) {
       state.states = 1;
-      enter(state, round, weighed(round.take(0), counts(0, 0)));
+      enter(state, round, weighed(round.take(0), counts(0)));
       return;
     }
     ++state.step;
@@ -109,14 +108,13 @@ class MutantChain {
     const tilt::Candidate first = *state.current;
     for (std::size_t j = 0; j < round.draws().size(); ++j) {
       if (round.draws()[j].status != tilt::DrawStatus::done) continue;
-      const tilt::Candidate& from =
-          o_.bug == ChainBug::fork_against_first ? first : *state.current;
+      const tilt::Candidate& from = o_.bug == ChainBug::fork_against_first ? first : *state.current;
       tilt::Candidate proposal = round.take(j);
       proposal.parent = state.current->id;
       const double log_ratio = tilt::reward_difference(proposal.reward, from.reward) / o_.beta +
                                log_factor(from.response, proposal.response, state.cut);
       const bool accept = round.random(2, j).log_uniform() < log_ratio;
-      const double weight = counts(state.states++, state.step);
+      const double weight = counts(state.states++);
       if (o_.recycle) {
         const double probability = std::exp(std::min(0.0, log_ratio));
         if (o_.bug != ChainBug::rest_dropped) {
@@ -203,9 +201,8 @@ class MutantChain {
     return sum / static_cast<double>(y.size() - cut);
   }
 
-  [[nodiscard]] double counts(std::size_t states_before, std::size_t rounds_before) const {
-    const std::size_t age = o_.bug == ChainBug::burn_in_by_round ? rounds_before : states_before;
-    return age >= o_.burn_in ? 1 : 0;
+  [[nodiscard]] double counts(std::size_t states_before) const {
+    return states_before >= o_.burn_in ? 1 : 0;
   }
   static tilt::Candidate weighed(tilt::Candidate candidate, double weight) {
     candidate.weight = weight;

@@ -14,8 +14,8 @@
 #include "tilt/core/token.hpp"
 #include "tilt/testing/enumerate.hpp"
 
-/// The toy model with rewards that are multiples of 1/2, so that sums are exact and many responses tie:
-/// (number of b) - (number of tokens) / 2 + [ended by itself] / 2.
+/// The toy model with rewards that are multiples of 1/2, so that sums are exact and many responses
+/// tie: (number of b) - (number of tokens) / 2 + [ended by itself] / 2.
 namespace tied_toy {
 
 inline double reward_of(tilt::TokenSpan tokens) {
@@ -72,10 +72,10 @@ struct Capped {
   double cap_rate = 0;    ///< probability that the cap ends the search
 };
 
-/// Candidates from q, candidate j accepted with probability a_j; after K rejections candidate K+1 ends
-/// the search without a test, and the highest reward of all is taken, earliest on ties:
-/// P(j) = q_j a_j (1 - B^K)/A + G_j^K F_j - G_{j-1}^K F_{j-1}. Outcomes of one reward are one j, and
-/// share a mass in the proportion of q; they must have the same a.
+/// Candidates from q, candidate j accepted with probability a_j; after K rejections candidate K+1
+/// ends the search without a test, and the highest reward of all is taken, earliest on ties:
+/// P(j) = q_j a_j (1 - B^K)/A + G_j^K F_j - G_{j-1}^K F_{j-1}. Outcomes of one reward are one j,
+/// and share a mass in the proportion of q; they must have the same a.
 /// @param K  npos: no cap
 inline Capped capped_rejection(const std::vector<double>& q, const std::vector<double>& rewards,
                                const std::vector<double>& accept, std::size_t K) {
@@ -90,8 +90,7 @@ inline Capped capped_rejection(const std::vector<double>& q, const std::vector<d
     const double mass = mass_of(q, outcomes);
     for (const std::size_t i : outcomes) rejected += q[i] * (1 - accept[i]);
     any += mass;
-    const double upto =
-        K == tilt::npos ? 0 : std::pow(rejected, static_cast<double>(K)) * any;
+    const double upto = K == tilt::npos ? 0 : std::pow(rejected, static_cast<double>(K)) * any;
     for (const std::size_t i : outcomes) {
       if (q[i] == 0) continue;
       result.law[i] = (A > 0 ? q[i] * accept[i] * (1 - BK) / A : 0) + (upto - before) * q[i] / mass;
@@ -125,12 +124,13 @@ inline std::vector<double> resampled(const std::vector<double>& p,
 inline std::vector<double> acceptances(const std::vector<double>& rewards, double ceiling,
                                        double beta) {
   std::vector<double> accept;
-  for (const double r : rewards) accept.push_back(std::exp((std::min(r, ceiling) - ceiling) / beta));
+  for (const double r : rewards)
+    accept.push_back(std::exp((std::min(r, ceiling) - ceiling) / beta));
   return accept;
 }
 
-/// A law whose `keep` likeliest outcomes stand for themselves and all others for one: so that a law over
-/// thousands of outcomes can be compared sharply with few draws.
+/// A law whose `keep` likeliest outcomes stand for themselves and all others for one: so that a law
+/// over thousands of outcomes can be compared sharply with few draws.
 class Coarse {
  public:
   Coarse(const std::vector<double>& law, std::size_t keep) : place_(law.size(), 0) {

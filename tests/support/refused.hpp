@@ -5,8 +5,8 @@
 #include "support/catch.hpp"
 #include "tilt/core/error.hpp"
 
-/// Building something throws an InvalidOption that names this field and this value, and says what would
-/// be legal.
+/// Building something throws an InvalidOption that names this field and this value, and says what
+/// would be legal.
 template <class Build>
 void expect_refused(Build&& build, const std::string& field, const std::string& value) {
   INFO(field << " = " << value);

@@ -1,6 +1,7 @@
 #pragma once
 
-// Rejection of whole responses written a second time, with the bugs that such loops have shipped with.
+// Rejection of whole responses written a second time, with the bugs that such loops have shipped
+// with.
 
 #include <algorithm>
 #include <cstddef>
@@ -62,8 +63,7 @@ class MutantRejection {
         state.best = {.response = draw.response, .reward = draw.reward};
       }
       state.largest = std::max(state.largest, draw.reward);
-      const double ceiling =
-          o_.bug == RejectionBug::running_maximum ? state.largest : o_.ceiling;
+      const double ceiling = o_.bug == RejectionBug::running_maximum ? state.largest : o_.ceiling;
       const double margin = std::min(draw.reward, ceiling) - ceiling;
       const double exponent =
           o_.bug == RejectionBug::beta_multiplies ? margin * o_.beta : margin / o_.beta;

@@ -11,20 +11,20 @@ namespace tilt {
 
 /// Options of `BestOfN`.
 struct BestOfNOptions {
-  std::size_t n = 16;           ///< draws, at least 1
+  std::size_t n = 16;            ///< draws, at least 1
   std::size_t max_tokens = 256;  ///< cap on each response, tokens
-  double stop_at = infinity;    ///< a reward that is good enough to stop; infinity: never
-  std::size_t width = 0;        ///< draws per round; 0: all at once
+  double stop_at = infinity;     ///< a reward that is good enough to stop; infinity: never
+  std::size_t width = 0;         ///< draws per round; 0: all at once
   SamplingLaw law = {};
 };
 
 /// Draws n responses from the base law; `HighestReward` then keeps the best.
 ///
-/// Law (with `HighestReward`, no `stop_at`, distinct rewards): P(y) = F(r(y))^n - F(r(y)-)^n with F the
-/// base distribution function of the reward; ties go to the lowest draw. With `stop_at` = c the law
-/// is that of the reward min(r, c): the lowest draw that reaches c, else the best of n. Draws of the
-/// same round behind it are paid for and emitted with weight 0, so that the law does not depend on
-/// `width`.
+/// Law (with `HighestReward`, no `stop_at`, distinct rewards): P(y) = F(r(y))^n - F(r(y)-)^n with F
+/// the base distribution function of the reward; ties go to the lowest draw. With `stop_at` = c the
+/// law is that of the reward min(r, c): the lowest draw that reaches c, else the best of n. Draws
+/// of the same round behind it are paid for and emitted with weight 0, so that the law does not
+/// depend on `width`.
 /// KL to the base law: at most log n - (n-1)/n nats (in the stats as `kl_upper_bound`).
 /// Cost: n generations and n scorings in ceil(n / width) rounds, fewer with `stop_at`.
 /// Edge cases: n = 1 is the base law. A failed draw is left out, and n is smaller by it.
@@ -54,9 +54,8 @@ class BestOfN {
     const std::size_t left = options_.n - state.drawn;
     const std::size_t width = options_.width == 0 ? left : std::min(options_.width, left);
     for (std::size_t i = 0; i < width; ++i) {
-      round.sample({.prompt = state.prompt,
-                    .max_tokens = options_.max_tokens,
-                    .law = options_.law});
+      round.sample(
+          {.prompt = state.prompt, .max_tokens = options_.max_tokens, .law = options_.law});
     }
     state.drawn += width;
   }

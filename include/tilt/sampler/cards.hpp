@@ -17,9 +17,9 @@ struct CardsOptions {
   double beta = 0.7;           ///< temperature of the reward, > 0: the reward is divided by it
   double reward_goal = unset;  ///< the reward aimed at; must be given, or found by `pilot_draws`
   double alpha = 0.5;          ///< the first threshold lies so far between reward(prompt) and goal
-  std::size_t max_rejections = 20;  ///< of one segment, before the best candidate is taken; npos: no cap
-  std::size_t parallel = 1;    ///< candidates per round; the lowest that passes is committed
-  std::size_t max_tokens = 128;  ///< cap on the whole response, tokens
+  std::size_t max_rejections = 20;  ///< of one segment, then the best of all is taken; npos: no cap
+  std::size_t parallel = 1;         ///< candidates per round; the lowest that passes is committed
+  std::size_t max_tokens = 128;     ///< cap on the whole response, tokens
   SegmentRule segment = {};
   SamplingLaw law = {};
   bool official = false;  ///< threshold by the candidate's length and an unclipped last segment
@@ -50,23 +50,23 @@ struct CardsOptions {
 ///
 /// Law of one segment without the cap: q(g|y) exp(min(R, t)/beta)/Z(y), with q the base law of
 /// segments (`SegmentRule`) and R the reward of y g. The whole response has the tilted law
-/// p(y) exp(r(y)/beta)/Z exactly if the reward of a prefix is its soft value and never exceeds t; an
-/// error of at most e at the S - 1 inner ends changes log-probabilities by at most 2(S-1)e/beta. With
-/// the cap of K, candidate j of the segments sorted by reward has
-/// P(j) = q_j a_j (1 - B^K)/A + G_j^K F_j - G_{j-1}^K F_{j-1}, where a_j is its acceptance, A = sum q a,
-/// B = 1 - A, G_j = sum_{i<=j} q_i (1 - a_i), F_j = sum_{i<=j} q_i.
+/// p(y) exp(r(y)/beta)/Z exactly if the reward of a prefix is its soft value and never exceeds t;
+/// an error of at most e at the S - 1 inner ends changes log-probabilities by at most 2(S-1)e/beta.
+/// With the cap of K, candidate j of the segments sorted by reward has
+/// P(j) = q_j a_j (1 - B^K)/A + G_j^K F_j - G_{j-1}^K F_{j-1}, where a_j is its acceptance,
+/// A = sum q a, B = 1 - A, G_j = sum_{i<=j} q_i (1 - a_i), F_j = sum_{i<=j} q_i.
 /// `parallel` draws candidates side by side and commits the lowest index that passes: the same law.
 ///
 /// Cost: about 1/A candidates per segment, generated and scored, and one scoring of the prompt
 /// (none at alpha = 1). Committed prefixes are emitted with weight 0, the finished response with 1.
 /// Edge cases: a response that ends by itself is a segment like any other; the last segment is
-/// clipped at `max_tokens` and may be shorter than `min_tokens`; ties for the best go to the earliest;
-/// a reward of -infinity is always rejected, and one of the bare prompt makes the threshold flat at
-/// the goal; a failed candidate counts as a rejection, and if all of
-/// a segment's candidates fail the run ends there. `pilot_draws` whole responses, drawn before and
-/// emitted with weight 0, set a goal that was not given: a quantile of their rewards, -infinity left
-/// out; where nothing is left the run ends with the pilots. A run that is ended from outside returns
-/// the longest committed prefix, or the best candidate of the first segment. Without a cap, and with
+/// clipped at `max_tokens` and may be shorter than `min_tokens`; ties for the best go to the
+/// earliest; a reward of -infinity is always rejected, and one of the bare prompt makes the
+/// threshold flat at the goal; a failed candidate counts as a rejection, and if all of a segment's
+/// candidates fail the run ends there. `pilot_draws` whole responses, drawn before and emitted with
+/// weight 0, set a goal that was not given: a quantile of their rewards, -infinity left out; where
+/// nothing is left the run ends with the pilots. A run that is ended from outside returns the
+/// longest committed prefix, or the best candidate of the first segment. Without a cap, and with
 /// nothing that can be accepted, only a budget ends the run.
 /// Stats: segments, candidates, acceptance, cap_rate (segments that ended by the cap), clip_rate
 /// (candidates whose reward exceeded the threshold), reward_goal.
@@ -75,9 +75,9 @@ struct CardsOptions {
 /// entropy rule, or the reward cannot score prefixes
 ///
 /// Source: Li et al. 2024 (2406.16306). Differs from the authors' code: the threshold is frozen at
-/// the segment's start (theirs counts the candidate's length, which favours short segments), the end
-/// token ends the response, the last segment is clipped, beta and temperature are two numbers, and
-/// the prompt's own scoring is counted. `official` restores the first and the third.
+/// the segment's start (theirs counts the candidate's length, which favours short segments), the
+/// end token ends the response, the last segment is clipped, beta and temperature are two numbers,
+/// and the prompt's own scoring is counted. `official` restores the first and the third.
 class Cards {
  public:
   using DefaultSelector = LastState;
@@ -86,10 +86,10 @@ class Cards {
   struct State {
     Prompt prompt = {};
     double goal = unset;
-    double first_threshold = unset;  ///< r0
-    Response accepted = {};          ///< the committed prefix
-    std::uint64_t committed = npos;  ///< its id
-    std::size_t tried = 0;           ///< candidates of this segment so far
+    double first_threshold = unset;      ///< r0
+    Response accepted = {};              ///< the committed prefix
+    std::uint64_t committed = npos;      ///< its id
+    std::size_t tried = 0;               ///< candidates of this segment so far
     std::optional<Candidate> best = {};  ///< of this segment's candidates
     bool done = false;
     std::size_t segments = 0, capped = 0, candidates = 0, clipped = 0, accepts = 0;
@@ -128,9 +128,8 @@ class Cards {
     if (state.done) return;
     if (round.index() == 0 && prepares()) {
       for (std::size_t i = 0; i < options_.pilot_draws; ++i) {
-        round.sample({.prompt = state.prompt,
-                      .max_tokens = options_.max_tokens,
-                      .law = options_.law});
+        round.sample(
+            {.prompt = state.prompt, .max_tokens = options_.max_tokens, .law = options_.law});
       }
       if (options_.alpha < 1) round.score(state.prompt, Response{.finish = Finish::segment});
       return;
@@ -223,10 +222,9 @@ class Cards {
       state.goal = pilot.empty() ? unset : quantile(pilot, options_.pilot_quantile);
     }
     if (options_.alpha < 1) {
-      state.first_threshold =
-          prompt_reward == -infinity
-              ? state.goal
-              : (1 - options_.alpha) * prompt_reward + options_.alpha * state.goal;
+      state.first_threshold = prompt_reward == -infinity ? state.goal
+                                                         : (1 - options_.alpha) * prompt_reward +
+                                                               options_.alpha * state.goal;
     }
     // Without a goal or the prompt's reward there is no threshold; what failed is in the result.
     state.done = std::isnan(state.goal) || (options_.alpha < 1 && std::isnan(prompt_reward));

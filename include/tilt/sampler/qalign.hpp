@@ -18,11 +18,11 @@ namespace tilt {
 
 /// Options of `QAlign`.
 struct QAlignOptions {
-  double beta = 1;             ///< temperature of the reward, > 0: the reward is divided by it
-  std::size_t steps = 128;     ///< rounds of a chain after its start
-  std::size_t chains = 1;      ///< independent chains, which wait for nothing of each other
-  std::size_t fork = 1;        ///< suffixes from one cut in a round, tried one after the other
-  std::size_t burn_in = 0;     ///< leading states of each chain that get weight 0
+  double beta = 1;               ///< temperature of the reward, > 0: the reward is divided by it
+  std::size_t steps = 128;       ///< rounds of a chain after its start
+  std::size_t chains = 1;        ///< independent chains, which wait for nothing of each other
+  std::size_t fork = 1;          ///< suffixes from one cut in a round, tried one after the other
+  std::size_t burn_in = 0;       ///< leading states of each chain that get weight 0
   std::size_t max_tokens = 256;  ///< cap on the whole response, tokens
   SamplingLaw law = {};
   std::size_t initial_draws = 0;  ///< start from one of so many draws, resampled by exp(r/beta)
@@ -38,36 +38,38 @@ struct QAlignOptions {
 ///
 ///     y ~ p                                       (or one of initial_draws, by exp(r/beta))
 ///     repeat steps times:
-///       cut i: 0 with probability restart, else uniform on 0 .. n-1        n = |y|, end token included
+///       cut i: 0 with probability restart, else uniform on 0 .. n-1   n = |y|, end token included
 ///       draw fork suffixes after y[0, i), each from p, at most max_tokens - i tokens
 ///       for each y' in turn:
 ///         accept iff log u < (r(y') - r(y))/beta + log c(i|n') - log c(i|n)
 ///
-/// with c(i|n) = restart [i = 0] + (1 - restart)/n the law of the cut; without restarts its ratio is
-/// the old length over the new one. Every sub-step is a state: a chain has 1 + steps * fork of them.
+/// with c(i|n) = restart [i = 0] + (1 - restart)/n the law of the cut; without restarts its ratio
+/// is the old length over the new one. Every sub-step is a state: a chain has 1 + steps * fork of
+/// them.
 ///
-/// In the population each accepted state is one candidate, and each further sub-step spent in it adds
-/// 1 to its weight; the first `burn_in` states count 0. With `initial_draws` the draws that were not
-/// chosen are kept with weight 0. With `recycle` every proposal is a candidate whose weight is its
-/// acceptance probability, and the state it was proposed from gains the rest: lower variance for
-/// votes and averages, but no chain states, so that `LastState` and `HighestReward` refuse.
+/// In the population each accepted state is one candidate, and each further sub-step spent in it
+/// adds 1 to its weight; the first `burn_in` states count 0. With `initial_draws` the draws that
+/// were not chosen are kept with weight 0. With `recycle` every proposal is a candidate whose
+/// weight is its acceptance probability, and the state it was proposed from gains the rest: lower
+/// variance for votes and averages, but no chain states, so that `LastState` and `HighestReward`
+/// refuse.
 ///
-/// Cost of a chain: 1 (or `initial_draws`) + steps * fork generations and scorings; a suffix has half
-/// a response on average. Sequential depth steps + 1.
+/// Cost of a chain: 1 (or `initial_draws`) + steps * fork generations and scorings; a suffix has
+/// half a response on average. Sequential depth steps + 1.
 /// Edge cases: a response cut at `max_tokens` is a legal state; an identical suffix is accepted and
 /// does not move; rewards of -infinity are left at once; a failed draw skips its sub-step, a failed
 /// start is tried again in the next round.
 /// Stats: acceptance, moved share, acceptance by tenth of the response in which the cut lay; split
 /// R-hat and effective sample size of the reward over the chains; with `initial_draws` an estimate
 /// of the KL to the base law, nats.
-/// @throws InvalidOption from the constructor: a number out of range, burn_in not below the number of
-/// states
+/// @throws InvalidOption from the constructor: a number out of range, burn_in not below the number
+/// of states
 ///
-/// Source: Faria and Smith 2025 (2504.03790), after QUEST (2406.00049); forks: repeated independence
-/// Metropolis-Hastings given the cut. Differs from the authors' code: the cap is on the whole
-/// response and not on the suffix, so that reverse moves exist; rewards are never recomputed; tokens
-/// are never decoded and re-tokenised; the state, not the proposal, is what is recorded; streams are
-/// seeded.
+/// Source: Faria and Smith 2025 (2504.03790), after QUEST (2406.00049); forks: repeated
+/// independence Metropolis-Hastings given the cut. Differs from the authors' code: the cap is on
+/// the whole response and not on the suffix, so that reverse moves exist; rewards are never
+/// recomputed; tokens are never decoded and re-tokenised; the state, not the proposal, is what is
+/// recorded; streams are seeded.
 class QAlign {
  public:
   using DefaultSelector = LastState;
@@ -82,7 +84,7 @@ class QAlign {
     std::size_t states = 0;  ///< of the chain so far
     std::size_t accepted = 0, moved = 0;
     std::array<std::size_t, tenths> tried_at = {}, accepted_at = {};  ///< by tenth of the cut
-    std::vector<double> base_rewards = {};  ///< of the initial draws
+    std::vector<double> base_rewards = {};                            ///< of the initial draws
   };
 
   explicit QAlign(QAlignOptions options = {}) : options_(std::move(options)) {
@@ -106,9 +108,8 @@ class QAlign {
     if (!state.current) {
       if (round.index() > options_.steps) return;  // every start has failed
       for (std::size_t i = 0; i < std::max<std::size_t>(1, options_.initial_draws); ++i) {
-        round.sample({.prompt = state.prompt,
-                      .max_tokens = options_.max_tokens,
-                      .law = options_.law});
+        round.sample(
+            {.prompt = state.prompt, .max_tokens = options_.max_tokens, .law = options_.law});
       }
       return;
     }
@@ -146,8 +147,7 @@ class QAlign {
         tried_at[i] += chain.tried_at[i];
         accepted_at[i] += chain.accepted_at[i];
       }
-      base_rewards.insert(base_rewards.end(), chain.base_rewards.begin(),
-                          chain.base_rewards.end());
+      base_rewards.insert(base_rewards.end(), chain.base_rewards.begin(), chain.base_rewards.end());
     }
     const auto share = [](std::size_t part, std::size_t whole) {
       return whole == 0 ? unset : static_cast<double>(part) / static_cast<double>(whole);
@@ -260,7 +260,8 @@ class QAlign {
   }
 
   // The rewards of each chain's counted states, repeats included.
-  [[nodiscard]] static std::vector<std::vector<double>> reward_series(const Population& population) {
+  [[nodiscard]] static std::vector<std::vector<double>> reward_series(
+      const Population& population) {
     std::vector<std::vector<double>> series(population.lanes());
     for (const Candidate& candidate : population) {
       series[candidate.lane].insert(series[candidate.lane].end(),

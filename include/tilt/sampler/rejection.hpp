@@ -13,31 +13,32 @@ namespace tilt {
 
 /// Options of `Rejection`.
 struct RejectionOptions {
-  double beta = 1;               ///< temperature of the reward, > 0: the reward is divided by it
-  double ceiling = unset;        ///< the reward at which a draw is surely accepted; must be given
+  double beta = 1;         ///< temperature of the reward, > 0: the reward is divided by it
+  double ceiling = unset;  ///< the reward at which a draw is surely accepted; must be given
   std::size_t max_rejections = 20;  ///< after so many, one more draw ends the run; npos: never
-  std::size_t max_tokens = 256;  ///< cap on each response, tokens
+  std::size_t max_tokens = 256;     ///< cap on each response, tokens
   SamplingLaw law = {};
-  std::size_t parallel = 1;      ///< draws per round; the lowest that passes is returned
+  std::size_t parallel = 1;  ///< draws per round; the lowest that passes is returned
 };
 
 /// Rejection sampling of whole responses.
 ///
-/// Law without the cap (`max_rejections` = npos): P(y) proportional to p(y) exp(min(r(y), ceiling)/beta),
-/// which is the tilted law exactly if no reward exceeds the ceiling. With the cap of K rejections, the
-/// draw K+1, if it comes to that, ends the run with the highest reward of all, earliest on ties; the
-/// stats then say `capped` = 1.
+/// Law without the cap (`max_rejections` = npos): P(y) in proportion to
+/// p(y) exp(min(r(y), ceiling)/beta), which is the tilted law exactly if no reward exceeds the
+/// ceiling. With the cap of K rejections, the draw K+1, if it comes to that, ends the run with the
+/// highest reward of all, earliest on ties; the stats then say `capped` = 1.
 /// Accepts iff log u < (min(r, ceiling) - ceiling)/beta.
-/// Cost: 1/A draws on average, A the base mean of exp((min(r, ceiling) - ceiling)/beta); each wanted
-/// draw is generated and scored; with `parallel` = M a round draws M, and those behind the returned
-/// one are wasted.
+/// Cost: 1/A draws on average, A the base mean of exp((min(r, ceiling) - ceiling)/beta); each
+/// wanted draw is generated and scored; with `parallel` = M a round draws M, and those behind the
+/// returned one are wasted.
 /// In the population the rejected draws have weight 0 and the returned one weight 1.
-/// Edge cases: K = 0 is the base law; a reward of -infinity is always rejected; a failed draw counts
-/// as a rejection. A run that is ended from outside returns the highest reward so far, earliest on
-/// ties. Without a cap, and with nothing that can be accepted, only a budget ends the run.
+/// Edge cases: K = 0 is the base law; a reward of -infinity is always rejected; a failed draw
+/// counts as a rejection. A run that is ended from outside returns the highest reward so far,
+/// earliest on ties. Without a cap, and with nothing that can be accepted, only a budget ends the
+/// run.
 /// Stats: draws, capped, and an estimate of the KL of the law to the base law, nats.
-/// @throws InvalidOption: from the constructor for numbers out of range; from the decoder or session
-/// when the ceiling was never given
+/// @throws InvalidOption: from the constructor for numbers out of range; from the decoder or
+/// session when the ceiling was never given
 /// Source: von Neumann 1951; as the item-level baseline of CARDS (2406.16306), whose code adds the
 /// length-dependent threshold of its segments; here the ceiling is flat, so that it cancels.
 class Rejection {
@@ -46,7 +47,7 @@ class Rejection {
   struct State {
     Prompt prompt = {};
     std::size_t tried = 0;
-    std::uint64_t best = npos;     ///< the id of the highest reward so far
+    std::uint64_t best = npos;  ///< the id of the highest reward so far
     bool done = false, capped = false;
     std::vector<double> rewards = {};  ///< min(r, ceiling) of all draws that were scored
   };
@@ -66,13 +67,11 @@ class Rejection {
 
   void ask(State& state, Round& round) const {
     if (state.done) return;
-    const std::size_t left = options_.max_rejections == npos
-                                 ? npos
-                                 : options_.max_rejections + 1 - state.tried;
+    const std::size_t left =
+        options_.max_rejections == npos ? npos : options_.max_rejections + 1 - state.tried;
     for (std::size_t i = 0; i < std::min(options_.parallel, left); ++i) {
-      round.sample({.prompt = state.prompt,
-                    .max_tokens = options_.max_tokens,
-                    .law = options_.law});
+      round.sample(
+          {.prompt = state.prompt, .max_tokens = options_.max_tokens, .law = options_.law});
     }
   }
 

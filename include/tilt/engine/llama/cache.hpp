@@ -28,7 +28,6 @@ struct Chunk {
   ~Chunk() { total -= size; }
   Chunk(const Chunk&) = delete;
 };
-using Chunks = std::vector<std::shared_ptr<const Chunk>>;
 
 /// The record of one token sequence that a cache knows. Its keys and values are in cells of the
 /// cache (it is live), or in main memory (it is parked).
@@ -38,17 +37,14 @@ struct Sequence {
   std::vector<double> log_probs = {};  ///< of each token after those before it, nats; NaN: unknown
   std::size_t prompt = 0;              ///< tokens that are the prompt
   std::vector<std::uint32_t> cells = {};  ///< one per computed token, while it is live
-  Chunks chunks = {};                     ///< from position 0 without gaps, while it is parked
-  std::uint64_t used = 0;                 ///< when it was last used, in uses of the cache
-  bool running = false;                   ///< being worked on: neither parked nor forgotten
+  std::shared_ptr<const Chunk> chunk = {};  ///< while it is parked
+  std::uint64_t used = 0;                   ///< when it was last used, in uses of the cache
+  bool running = false;                     ///< being worked on: neither parked nor forgotten
 
   [[nodiscard]] bool live() const noexcept { return id >= 0; }
 
-  /// Leading tokens whose keys and values are held.
-  [[nodiscard]] std::size_t computed() const noexcept {
-    if (live()) return cells.size();
-    return chunks.empty() ? 0 : chunks.back()->end;
-  }
+  /// Tokens whose keys and values are in cells.
+  [[nodiscard]] std::size_t computed() const noexcept { return cells.size(); }
 
   /// How many leading tokens this and another sequence have in common.
   [[nodiscard]] std::size_t common(TokenSpan other) const {
@@ -59,15 +55,31 @@ struct Sequence {
   }
 };
 
+/// Where the keys and values of a context's leading tokens are: `shared` of them in the cells of a live
+/// sequence, those that follow in main memory.
+struct Held {
+  struct Part {
+    std::shared_ptr<const Chunk> chunk;
+    std::size_t end;  ///< position up to which it serves
+  };
+  Sequence* live = nullptr;
+  std::size_t shared = 0;
+  std::vector<Part> parts = {};
+
+  /// Tokens in all.
+  [[nodiscard]] std::size_t size() const { return parts.empty() ? shared : parts.back().end; }
+};
+
 /// The key-value cache of one llama.cpp context, shared by all sequences, with a record token by
 /// token of everything that is held.
 ///
 /// A cell of the cache holds one computed token and belongs to every live sequence that begins with
-/// the same computed tokens. Sequences at rest stay for later work. As the cost of attention grows
-/// with every cell in use, at rest or not, no more of them stay in the cache than slow it by about a
-/// sixteenth; the others are parked: copied to main memory, from where a copy back takes about a
-/// hundredth of the time of computing them again. The least recently used are parked first, and
-/// forgotten first when main memory is used up as well.
+/// the same computed tokens. Sequences at rest are kept for later work, but not in the cache while
+/// something else runs: attention looks at every cell up to the last one in use, whoever it belongs
+/// to, and would soon take more time than the model's weights. They are parked: what follows their
+/// prompt is copied to main memory, from where a copy back takes about a hundredth of the time of
+/// computing it again. Prompts stay in the cache, up to a limit. Where memory runs out the least
+/// recently used are forgotten.
 class Cache {
  public:
   /// @throws PolicyError when llama.cpp cannot make a context of this size
@@ -93,11 +105,6 @@ class Cache {
     for (llama_seq_id id = copy_id_; id-- > 0;) free_ids_.push_back(id);
     // llama.cpp rounds the number of cells up; the limit stays the one that was asked for.
     references_.resize(std::min<std::size_t>(llama_n_ctx(get()), options.context));
-    // One cell costs every token two products of the width per layer, a token all parameters.
-    const auto width = static_cast<std::size_t>(llama_model_n_embd(model.get()));
-    const auto layers = static_cast<std::size_t>(llama_model_n_layer(model.get()));
-    resting_limit_ = std::max<std::size_t>(
-        256, llama_model_n_params(model.get()) / std::max<std::size_t>(1, 2 * width * layers) / 16);
     clear();
   }
 
@@ -114,26 +121,37 @@ class Cache {
   /// Tokens copied back from main memory so far.
   [[nodiscard]] std::size_t restored() const noexcept { return restored_; }
 
-  [[nodiscard]] std::list<Sequence>& sequences() noexcept { return sequences_; }
+  [[nodiscard]] const std::list<Sequence>& sequences() const noexcept { return sequences_; }
 
-  /// Notes that a sequence was of use.
-  void touch(Sequence& sequence) noexcept { sequence.used = ++clock_; }
-
-  /// The live sequence that has the most computed tokens in common with the given ones, but no more
-  /// than `limit`, and their number.
-  [[nodiscard]] std::pair<Sequence*, std::size_t> closest_live(TokenSpan tokens,
-                                                               std::size_t limit) {
-    std::pair<Sequence*, std::size_t> best = {nullptr, 0};
-    for (Sequence& sequence : sequences_) {
-      if (!sequence.live()) continue;
-      const std::size_t n = std::min({sequence.common(tokens), sequence.computed(), limit});
-      if (n > best.second) best = {&sequence, n};
+  /// What is held of a context's first `limit` tokens. Counts as a use of it.
+  [[nodiscard]] Held find(TokenSpan tokens, std::size_t limit) {
+    Held held;
+    for (Sequence& s : sequences_) {
+      if (!s.live()) continue;
+      const std::size_t n = std::min({s.common(tokens), s.computed(), limit});
+      if (n > held.shared) held = {&s, n};
     }
-    return best;
+    if (held.live != nullptr) touch(*held.live);
+    while (true) {
+      const std::size_t from = held.size();
+      Sequence* next = nullptr;
+      std::size_t end = from;
+      for (Sequence& s : sequences_) {
+        if (s.live() || s.chunk->begin > from) continue;
+        const std::size_t n = std::min({s.common(tokens), s.chunk->end, limit});
+        if (n > end) {
+          next = &s;
+          end = n;
+        }
+      }
+      if (next == nullptr) return held;
+      touch(*next);
+      held.parts.push_back({next->chunk, end});
+    }
   }
 
-  /// Cells that running sequences use, the first `shared` ones of `also` included.
-  std::size_t running_cells(const Sequence* also = nullptr, std::size_t shared = 0) {
+  /// Cells that running sequences use, those that `held` shares included.
+  std::size_t running_cells(const Held& held = {}) {
     marked_.assign(capacity(), 0);
     std::size_t count = 0;
     const auto mark = [&](const Sequence& sequence, std::size_t size) {
@@ -143,19 +161,19 @@ class Cache {
         seen = 1;
       }
     };
-    for (const Sequence& sequence : sequences_) {
-      if (sequence.running) mark(sequence, sequence.computed());
+    for (const Sequence& s : sequences_) {
+      if (s.running) mark(s, s.computed());
     }
-    if (also != nullptr) mark(*also, shared);
+    if (held.live != nullptr) mark(*held.live, held.shared);
     return count;
   }
 
-  /// Starts a sequence of these tokens. Its first `shared` ones are those of a live sequence, whose
-  /// cells it shares.
-  Sequence& open(std::vector<Token> tokens, std::size_t prompt, Sequence* live,
-                 std::size_t shared) {
-    if (live != nullptr) touch(*live);
-    if (free_ids_.empty()) park(least_used([&](const Sequence& s) { return s.live() && &s != live; }));
+  /// Starts a sequence of these tokens with what is held of them; what lies in main memory as far as
+  /// the cache has room for the copy.
+  Sequence& open(std::vector<Token> tokens, std::size_t prompt, const Held& held) {
+    while (free_ids_.empty()) {
+      make_way(least_used([&](const Sequence& s) { return s.live() && &s != held.live; }));
+    }
     Sequence& sequence = sequences_.emplace_back();
     sequence.id = free_ids_.back();
     free_ids_.pop_back();
@@ -164,55 +182,54 @@ class Cache {
     sequence.tokens = std::move(tokens);
     sequence.log_probs.assign(sequence.tokens.size(), unset);
     touch(sequence);
-    if (shared > 0) {
-      llama_memory_seq_cp(memory(), live->id, sequence.id, 0, static_cast<llama_pos>(shared));
-      sequence.cells.assign(live->cells.begin(),
-                            live->cells.begin() + static_cast<std::ptrdiff_t>(shared));
+    if (held.shared > 0) {
+      copy_range(held.live->id, sequence.id, 0, held.shared);
+      sequence.cells.assign(held.live->cells.begin(),
+                            held.live->cells.begin() + static_cast<std::ptrdiff_t>(held.shared));
       for (const std::uint32_t cell : sequence.cells) ++references_[cell];
+    }
+    for (const Held::Part& part : held.parts) {
+      // The whole chunk needs room for a moment.
+      const Chunk& chunk = *part.chunk;
+      if (!make_room(chunk.end - chunk.begin)) break;
+      if (llama_state_seq_set_data(get(), chunk.bytes.get(), chunk.size, copy_id_) == 0) {
+        throw PolicyError("llama.cpp cannot restore a sequence" + Log::reason());
+      }
+      const std::size_t from = sequence.computed();
+      copy_range(copy_id_, sequence.id, from, part.end);
+      llama_memory_seq_rm(memory(), copy_id_, -1, -1);
+      for (std::size_t p = from; p < part.end; ++p) add_cell(sequence);
+      restored_ += part.end - from;
     }
     return sequence;
   }
 
-  /// Copies the keys and values up to position `end` that a sequence lacks back from main memory. It
-  /// gets fewer where the cache has no room for the copy.
-  void restore(Sequence& sequence, const Chunks& chunks, std::size_t end) {
-    for (const auto& chunk : chunks) {
-      const std::size_t from = sequence.computed();
-      const std::size_t to = std::min(end, chunk->end);
-      if (from >= to || from < chunk->begin) continue;
-      // The whole chunk needs room for a moment.
-      if (!make_room(chunk->end - chunk->begin)) return;
-      if (llama_state_seq_set_data(get(), chunk->bytes.get(), chunk->size, copy_id_) == 0) {
-        throw PolicyError("llama.cpp cannot restore a sequence" + Log::reason());
-      }
-      llama_memory_seq_cp(memory(), copy_id_, sequence.id, static_cast<llama_pos>(from),
-                          static_cast<llama_pos>(to));
-      llama_memory_seq_rm(memory(), copy_id_, -1, -1);
-      for (std::size_t p = from; p < to; ++p) add_cell(sequence);
-      restored_ += to - from;
-    }
-  }
-
-  /// Parks sequences at rest until this many cells are free; false if that is not to be had.
+  /// Parks or forgets sequences at rest until this many cells are free; false if that is not to be
+  /// had.
   bool make_room(std::size_t cells) {
     while (free_cells_.size() < cells) {
-      const auto oldest = least_used([](const Sequence& s) { return s.live(); });
+      const Place oldest = least_used([](const Sequence& s) { return s.live(); });
       if (oldest == sequences_.end()) return false;
-      park(oldest);
+      make_way(oldest);
     }
     return true;
   }
 
-  /// Parks sequences at rest until those that stay take no more cells than slow the others by about
-  /// a sixteenth.
-  void limit_resting() {
-    while (used() - running_cells() > resting_limit_) {
-      park(least_used([&](const Sequence& s) {
-        return s.live() && std::any_of(s.cells.begin(), s.cells.end(), [&](std::uint32_t cell) {
-                 return marked_[cell] == 0;
-               });
-      }));
-    }
+  /// Parks what rests and takes cells that nothing else needs: responses, and prompts above a limit
+  /// when something runs. Few cells in use are left as they are, since attention takes cells in
+  /// blocks of 256 anyway.
+  void park_resting() {
+    constexpr std::size_t block = 256;
+    if (parked_limit_ == 0 || used() <= block) return;
+    const bool runs = running_cells() > 0;
+    const auto in_the_way = [&](const Sequence& s) {
+      return s.live() && std::any_of(s.cells.begin(), s.cells.end(),
+                                     [&](std::uint32_t cell) { return marked_[cell] == 0; });
+    };
+    const auto rests = [&](const Sequence& s) { return in_the_way(s) && s.computed() > s.prompt; };
+    for (Place s; (s = least_used(rests)) != sequences_.end();) make_way(s);
+    if (!runs) return;
+    while (used() > running_cells() + block) make_way(least_used(in_the_way));
   }
 
   /// Notes that a sequence's next token is computed.
@@ -222,7 +239,7 @@ class Cache {
     references_[sequence.cells.back()] = 1;
   }
 
-  /// Ends the work on a sequence; it stays for later work.
+  /// Ends the work on a sequence; it is kept for later work.
   void close(Sequence& sequence) {
     sequence.running = false;
     touch(sequence);
@@ -231,8 +248,8 @@ class Cache {
   /// Forgets everything.
   void clear() {
     llama_memory_clear(memory(), false);
-    for (const Sequence& sequence : sequences_) {
-      if (sequence.live()) free_ids_.push_back(sequence.id);
+    for (const Sequence& s : sequences_) {
+      if (s.live()) free_ids_.push_back(s.id);
     }
     sequences_.clear();
     free_cells_.clear();
@@ -250,6 +267,14 @@ class Cache {
 
   [[nodiscard]] llama_memory_t memory() const { return llama_get_memory(get()); }
 
+  void touch(Sequence& sequence) noexcept { sequence.used = ++clock_; }
+
+  // Gives the cells of a sequence's positions to another one as well.
+  void copy_range(llama_seq_id from, llama_seq_id to, std::size_t begin, std::size_t end) {
+    llama_memory_seq_cp(memory(), from, to, static_cast<llama_pos>(begin),
+                        static_cast<llama_pos>(end));
+  }
+
   // The sequence at rest that was used least recently, of those that fit.
   template <class Fits>
   Place least_used(Fits fits) {
@@ -261,21 +286,32 @@ class Cache {
     return oldest;
   }
 
-  // Moves a live sequence at rest from the cache to main memory.
-  void park(Place place) {
+  // Takes a live sequence at rest out of the cache: parks its response, while its prompt stays under
+  // the same id, unless another live sequence has it too; or parks its prompt if it has no response.
+  // Forgets it where no main memory may be used.
+  void make_way(Place place) {
     Sequence& sequence = *place;
-    Chunks chunks = saved(sequence);
-    llama_memory_seq_rm(memory(), sequence.id, -1, -1);
-    for (const std::uint32_t cell : sequence.cells) {
-      if (--references_[cell] == 0) free_cells_.push_back(cell);
-    }
-    sequence.cells.clear();
-    free_ids_.push_back(std::exchange(sequence.id, -1));
-    if (chunks.empty()) {
+    const std::size_t end = sequence.computed();
+    const std::size_t begin = end > sequence.prompt ? sequence.prompt : 0;
+    if (parked_limit_ == 0 || end == 0) {
+      release(sequence, 0);
       sequences_.erase(place);
       return;
     }
-    sequence.chunks = std::move(chunks);
+    sequence.chunk = saved(sequence, begin, end);
+    if (begin > 0 && !has_prompt_elsewhere(sequence)) {
+      release(sequence, begin);
+      Sequence& prompt = sequences_.emplace_back();
+      prompt.id = std::exchange(sequence.id, -1);
+      prompt.cells = std::exchange(sequence.cells, {});
+      prompt.tokens.assign(sequence.tokens.begin(),
+                           sequence.tokens.begin() + static_cast<std::ptrdiff_t>(begin));
+      prompt.log_probs.assign(begin, unset);
+      prompt.prompt = begin;
+      prompt.used = sequence.used;
+    } else {
+      release(sequence, 0);
+    }
     while (parked_bytes_ > parked_limit_) {
       const Place oldest = least_used([](const Sequence& s) { return !s.live(); });
       if (oldest == sequences_.end()) break;
@@ -283,29 +319,28 @@ class Cache {
     }
   }
 
-  // A copy of a live sequence: its prompt, which others may have in common with it, and the rest.
-  // Empty if there is nothing to copy or no memory to copy it to.
-  Chunks saved(const Sequence& sequence) {
-    const std::size_t end = sequence.computed();
-    const std::size_t prompt = std::min(sequence.prompt, end);
-    if (end == 0 || parked_limit_ == 0) return {};
-    Chunks chunks;
-    for (const Sequence& other : sequences_) {
-      if (prompt > 0 && !other.chunks.empty() && other.chunks[0]->end == prompt &&
-          other.common(sequence.tokens) >= prompt) {
-        chunks = {other.chunks[0]};
-        break;
-      }
-    }
-    if (prompt > 0 && chunks.empty()) chunks.push_back(saved(sequence, 0, prompt));
-    if (end > prompt) chunks.push_back(saved(sequence, prompt, end));
-    return chunks;
+  [[nodiscard]] bool has_prompt_elsewhere(const Sequence& sequence) const {
+    return std::any_of(sequences_.begin(), sequences_.end(), [&](const Sequence& other) {
+      return &other != &sequence && other.computed() >= sequence.prompt &&
+             other.common(sequence.tokens) >= sequence.prompt;
+    });
   }
 
+  // Gives up the cells of a live sequence but the first `keep`, and its id if it keeps none.
+  void release(Sequence& sequence, std::size_t keep) {
+    llama_memory_seq_rm(memory(), sequence.id, static_cast<llama_pos>(keep), -1);
+    for (std::size_t i = keep; i < sequence.cells.size(); ++i) {
+      const std::uint32_t cell = sequence.cells[i];
+      if (--references_[cell] == 0) free_cells_.push_back(cell);
+    }
+    sequence.cells.resize(keep);
+    if (keep == 0) free_ids_.push_back(std::exchange(sequence.id, -1));
+  }
+
+  // A copy of a range of a live sequence in main memory.
   std::shared_ptr<const Chunk> saved(const Sequence& sequence, std::size_t begin,
                                      std::size_t end) {
-    llama_memory_seq_cp(memory(), sequence.id, copy_id_, static_cast<llama_pos>(begin),
-                        static_cast<llama_pos>(end));
+    copy_range(sequence.id, copy_id_, begin, end);
     const auto chunk = std::make_shared<const Chunk>(
         begin, end, llama_state_seq_get_size(get(), copy_id_), parked_bytes_);
     const std::size_t written =
@@ -317,7 +352,6 @@ class Cache {
 
   std::unique_ptr<llama_context, Free> context_ = {};
   std::size_t batch_size_ = 0, outputs_ = 0;
-  std::size_t resting_limit_ = 0;  // cells
   std::size_t parked_limit_ = 0, parked_bytes_ = 0, restored_ = 0;
   std::list<Sequence> sequences_ = {};  // a list: running work holds on to its sequence
   std::vector<llama_seq_id> free_ids_ = {};

@@ -71,7 +71,7 @@ class ContrastReward {
   void prepare(Task& task, const Scoring& work, const std::string& system) const {
     try {
       task.tokens = engine_->model().prompt_tokens(with_system(*work.prompt, system));
-      task.prompt = task.score_from = task.tokens.size();
+      task.prompt = task.tokens.size();
       engine_->model().append_response(*work.response, task.tokens);
     } catch (...) {
       task.error = std::current_exception();

@@ -8,7 +8,6 @@
 #include <mutex>
 #include <span>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -29,18 +28,17 @@ struct Statistics {
   std::size_t parked_bytes = 0;     ///< main memory that parked sequences take now
 };
 
-/// A piece of work for an engine: to continue a context by drawing tokens (`work` and `out` are set),
-/// to find the log-probs of given tokens (`score_from` is set), or the logits of the token that
-/// follows (`logits` is set).
+/// A piece of work for an engine, on a prompt and a response: to continue them by drawing tokens
+/// (`work` and `out` are set), to find the logits of the token that follows (`logits` is set), or
+/// else the log-probs of the response.
 struct Task {
-  std::vector<Token> tokens = {};  ///< the context, at least one token; when scoring, the whole
+  std::vector<Token> tokens = {};  ///< prompt and response, at least one token
   std::size_t prompt = 0;          ///< tokens of it that are the prompt
   const Generation* work = nullptr;
   Response* out = nullptr;
-  std::size_t score_from = npos;       ///< the first token to score, at least 1
-  const SamplingLaw* law = nullptr;    ///< the law to score under; null: the model's own
-  std::vector<double> log_probs = {};  ///< filled when scoring: nats, from `score_from` on
   std::vector<float>* logits = nullptr;
+  const SamplingLaw* law = nullptr;    ///< the law to score under; null: the model's own
+  std::vector<double> log_probs = {};  ///< filled when scoring: one per token of the response, nats
   std::exception_ptr error = {};  ///< why it failed; set beforehand, the task is left out
 };
 
@@ -88,6 +86,7 @@ class Engine {
       }
     }
     try {
+      cache_.park_resting();
       admit();
       while (!runs_.empty()) {
         step();
@@ -122,16 +121,16 @@ class Engine {
     task.error = std::current_exception();
   }
 
-  static bool scores(const Task& task) { return task.score_from != npos; }
+  static bool scores(const Task& task) { return task.work == nullptr && task.logits == nullptr; }
 
   static bool has_work(const Task& task) {
     if (task.work != nullptr) return task.work->max_tokens > 0;
-    return !scores(task) || task.score_from < task.tokens.size();
+    return !scores(task) || task.prompt < task.tokens.size();
   }
 
   // A task must fit into the cache when it is alone there.
   void check_size(const Task& task) const {
-    if (task.tokens.empty() || task.score_from == 0) {
+    if (task.tokens.empty() || (scores(task) && task.prompt == 0)) {
       throw PolicyError("the context has no tokens, so that the model has nothing to continue");
     }
     if (task.tokens.size() > capacity() ||
@@ -155,20 +154,13 @@ class Engine {
     return task.tokens.size() + new_tokens(task) - (task.logits != nullptr ? 0 : 1);
   }
 
-  // How many tokens of a task need not be computed, given a sequence. The cache holds no logits, and
-  // to draw or score a token takes those of the one before. All of them when every log-prob that is
-  // asked for is known.
-  static std::size_t usable(const Task& task, const Sequence& sequence) {
+  // How far the log-probs that a task asks for are known to a sequence: the first position that is
+  // not.
+  static std::size_t known_until(const Task& task, const Sequence& sequence) {
     const std::size_t common = sequence.common(task.tokens);
-    std::size_t needed = task.tokens.size();  // the token before this one must be computed
-    if (scores(task)) {
-      needed = task.score_from;
-      if (task.law == nullptr) {
-        while (needed < common && !std::isnan(sequence.log_probs[needed])) ++needed;
-      }
-      if (needed == task.tokens.size()) return needed;
-    }
-    return std::min({common, sequence.computed(), needed - 1});
+    std::size_t position = task.prompt;
+    while (position < common && !std::isnan(sequence.log_probs[position])) ++position;
+    return position;
   }
 
   // Cells that may yet be asked for by what runs.
@@ -185,34 +177,40 @@ class Engine {
     for (auto next = waiting_.begin(); next != waiting_.end();) {
       if (runs_.size() == options_.sequences) break;
       Task& task = **next;
-      const auto [source, shared] = best_match(task);
-      if (scores(task) && shared == task.tokens.size()) {
-        read_log_probs(task, *source);
-        count(task, shared);
-      } else if (waits_for_another(task, shared)) {
+      const std::vector<double> known = known_log_probs(task);
+      // The cache holds no logits, and to draw or score a token takes those of the one before.
+      std::size_t needed = task.tokens.size();
+      if (scores(task)) needed = task.law == nullptr ? task.prompt + known.size() : task.prompt;
+      const Held held = cache_.find(task.tokens, needed - 1);
+      if (scores(task) && needed == task.tokens.size()) {
+        task.log_probs = known;
+        count(task, needed);
+      } else if (waits_for_another(task, held.size())) {
         ++next;
         continue;
-      } else if (!start(task, source, shared)) {
+      } else if (!start(task, held, known)) {
         break;  // in order, or a long task might wait for ever
       }
       next = waiting_.erase(next);
     }
-    if (!runs_.empty()) cache_.limit_resting();
+    if (!runs_.empty()) cache_.park_resting();
   }
 
-  // The sequence that saves a task the most, and how many tokens. A live one rather than a parked one.
-  std::pair<Sequence*, std::size_t> best_match(const Task& task) {
-    Sequence* source = nullptr;
-    std::size_t most = 0;
-    for (Sequence& sequence : cache_.sequences()) {
-      const std::size_t n = usable(task, sequence);
-      if (n > most || (n == most && n > 0 && sequence.live() && !source->live())) {
-        source = &sequence;
+  // The log-probs of a task's tokens after the prompt, as far as a sequence knows them.
+  std::vector<double> known_log_probs(const Task& task) const {
+    std::size_t most = task.prompt;
+    const Sequence* source = nullptr;
+    for (const Sequence& sequence : cache_.sequences()) {
+      const std::size_t n = known_until(task, sequence);
+      if (n > most) {
         most = n;
+        source = &sequence;
       }
     }
-    if (source != nullptr) cache_.touch(*source);
-    return {source, most};
+    if (source == nullptr) return {};
+    const auto first = source->log_probs.begin();
+    return {first + static_cast<std::ptrdiff_t>(task.prompt),
+            first + static_cast<std::ptrdiff_t>(most)};
   }
 
   // Whether a running task is about to compute what this one needs too: the logits of the very same
@@ -231,28 +229,15 @@ class Engine {
   }
 
   // Starts a task if the cells suffice for it and for all that runs, to the end.
-  bool start(Task& task, Sequence* source, std::size_t shared) {
-    Sequence* live = source;
-    std::size_t live_shared = shared;
-    if (source != nullptr && !source->live()) {
-      std::tie(live, live_shared) = cache_.closest_live(task.tokens, shared);
-    }
+  bool start(Task& task, const Held& held, std::span<const double> known) {
     const std::size_t cells = cells_for(task);
     const std::size_t promised = reserved();
-    if (cache_.running_cells(live, live_shared) + promised + cells - live_shared >
-        cache_.capacity()) {
+    if (cache_.running_cells(held) + promised + cells - held.shared > cache_.capacity()) {
       return false;
     }
-    Chunks chunks;
-    std::vector<double> known;
-    if (source != nullptr) {
-      if (!source->live()) chunks = source->chunks;
-      const auto n = static_cast<std::ptrdiff_t>(source->common(task.tokens));
-      known.assign(source->log_probs.begin(), source->log_probs.begin() + n);
-    }
-    Sequence& sequence = cache_.open(task.tokens, task.prompt, live, live_shared);
-    std::copy(known.begin(), known.end(), sequence.log_probs.begin());
-    cache_.restore(sequence, chunks, shared);
+    Sequence& sequence = cache_.open(task.tokens, task.prompt, held);
+    std::copy(known.begin(), known.end(),
+              sequence.log_probs.begin() + static_cast<std::ptrdiff_t>(task.prompt));
     if (!cache_.make_room(promised + cells - sequence.computed())) {
       throw PolicyError("the key-value cache is full");
     }
@@ -269,12 +254,6 @@ class Engine {
     statistics_.context_tokens += task.tokens.size();
     statistics_.cached_tokens += cached;
     if (task.out != nullptr) task.out->usage = {task.tokens.size(), cached};
-  }
-
-  static void read_log_probs(Task& task, const Sequence& sequence) {
-    task.log_probs.assign(
-        sequence.log_probs.begin() + static_cast<std::ptrdiff_t>(task.score_from),
-        sequence.log_probs.begin() + static_cast<std::ptrdiff_t>(task.tokens.size()));
   }
 
   // One call of llama_decode for all runs, and what follows from its logits.
@@ -300,7 +279,7 @@ class Engine {
         const std::size_t end = sequence.tokens.size() - (scores(task) ? 1 : 0);
         if ((end - sequence.computed() == 1) != near) continue;
         for (std::size_t p = sequence.computed(); p < end; ++p) {
-          const bool output = scores(task) ? p + 1 >= task.score_from : p + 1 == end;
+          const bool output = scores(task) ? p + 1 >= task.prompt : p + 1 == end;
           if (rows_.size() == cache_.batch_size() || (output && outputs == cache_.outputs())) break;
           rows_.push_back({&run, p, output});
           outputs += output;
@@ -367,7 +346,8 @@ class Engine {
         ++next;
         continue;
       }
-      if (!start(task, first.sequence, task.tokens.size())) break;
+      const Held held = {first.sequence, task.tokens.size()};
+      if (!start(task, held, known_log_probs(task))) break;
       next = waiting_.erase(next);
       draw(runs_.back());
     }
@@ -383,7 +363,11 @@ class Engine {
       task.log_probs.push_back(law_.log_prob(*task.law, token));
     }
     if (position + 1 < sequence.tokens.size()) return;
-    if (task.law == nullptr) read_log_probs(task, sequence);
+    if (task.law == nullptr) {
+      task.log_probs.assign(
+          sequence.log_probs.begin() + static_cast<std::ptrdiff_t>(task.prompt),
+          sequence.log_probs.end());
+    }
     finish(run);
   }
 

@@ -120,7 +120,6 @@ class Policy {
     check_law(law, "law");
     Task task;
     prepare(task, prompt, response);
-    task.score_from = task.prompt;
     const bool own = law.temperature == 1 && law.top_k == 0 && law.top_p == 1 && law.min_p == 0;
     if (!own) task.law = &law;
     run(task);

@@ -88,6 +88,7 @@ ChosenSelector chosen(Selector selector) {
             if constexpr (requires { selector.stats(population); }) {
               return selector.stats(population);
             } else {
+              (void)selector;
               return tilt::Stats{};
             }
           }};
@@ -377,6 +378,7 @@ std::stop_token stop_on_interrupt() {
     sigwait(&interrupt, &received);
     std::cerr << "\nalign: stopping after the work in flight; Ctrl-C again stops at once\n";
     source.request_stop();
+    signal(SIGINT, SIG_DFL);
     pthread_sigmask(SIG_UNBLOCK, &interrupt, nullptr);
     while (true) pause();  // so that there is a thread for the second one to end
   }).detach();

@@ -785,7 +785,7 @@ TEST_CASE("what the engine tells of its work is summed") {
   CHECK(session.spent().seconds == session.spent().seconds);  // stands still when it is over
 }
 
-TEST_CASE("a reward of NaN or +infinity fails, or is rejected if asked; -infinity is legal") {
+TEST_CASE("a reward of NaN or +infinity fails, or is rejected if asked, and -infinity is legal") {
   const auto run = [](double reward, OnNan on_nan) {
     Session session(Recorder{.rounds = 1, .width = 2}, "p",
                     {.on_failure = OnFailure::survive, .on_nan = on_nan});

@@ -253,6 +253,7 @@ endmacro()
 function(tilt_prepare)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "" "PACKAGES;LATER")
   tilt_apt(apt)
+  set(later "")  # the caller may have a variable of this name
   # The compiler and the build tool first: packages cannot be looked for without them.
   set(tools c++)
   find_program(make make NO_CACHE)

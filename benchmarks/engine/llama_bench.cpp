@@ -1,19 +1,15 @@
 // The llama.cpp policy beside a raw loop over the same model: best of 16 from one prompt, what the
 // cache saves a chain, and what the host does per token. TILT_TEST_MODEL names the model.
-//
-// On a machine that does other things as well the speed of the engine swings; so the two sides take
-// turns, and what counts is `ratio`, the median over the turns of raw seconds to tilt's seconds.
 
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "engine/turns.hpp"
 #include "tilt/engine/llama.hpp"
 
 namespace {
@@ -38,18 +34,6 @@ std::size_t tokens_in(const std::vector<tilt::Response>& responses) {
   std::size_t sum = 0;
   for (const tilt::Response& r : responses) sum += r.tokens.size();
   return sum;
-}
-
-double seconds_of(auto&& action) {
-  const auto start = std::chrono::steady_clock::now();
-  action();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
 }
 
 // Best of 16 as one would write it by hand: the prompt once, its cells shared by 16 sequences, one
@@ -144,39 +128,17 @@ void best_of_16_beside_raw(benchmark::State& state, bool warm) {
   RawLoop raw(policy().engine()->model());
   const auto prompt = policy().prompt_tokens(question);
   policy().clear_cache();
-  std::vector<double> ratios;
-  double raw_seconds = 0, tilt_seconds = 0;
-  std::size_t raw_tokens = 0, tilt_tokens = 0;
-  std::uint64_t seed = 0;
-  for (auto _ : state) {
-    ++seed;
-    std::size_t of_raw = 0, of_tilt = 0;
-    const auto by_raw = [&] { return seconds_of([&] { of_raw = raw.run(prompt, seed); }); };
-    const auto by_tilt = [&] {
-      const auto work = best_of_16(seed);
-      std::vector<tilt::Response> out(draws);
-      if (!warm) policy().clear_cache();
-      const double seconds = seconds_of([&] { policy().generate(work, out); });
-      of_tilt = tokens_in(out);
-      return seconds;
-    };
-    double r = 0, t = 0;
-    if (seed % 2 == 0) {
-      r = by_raw();
-      t = by_tilt();
-    } else {
-      t = by_tilt();
-      r = by_raw();
-    }
-    ratios.push_back(r / static_cast<double>(of_raw) / (t / static_cast<double>(of_tilt)));
-    raw_seconds += r;
-    tilt_seconds += t;
-    raw_tokens += of_raw;
-    tilt_tokens += of_tilt;
-  }
-  state.counters["ratio"] = median(ratios);
-  state.counters["raw_tokens_per_s"] = static_cast<double>(raw_tokens) / raw_seconds;
-  state.counters["tilt_tokens_per_s"] = static_cast<double>(tilt_tokens) / tilt_seconds;
+  bench::take_turns(
+      state, [&](std::uint64_t seed) { return bench::turn([&] { return raw.run(prompt, seed); }); },
+      [&](std::uint64_t seed) {
+        const auto work = best_of_16(seed);
+        std::vector<tilt::Response> out(draws);
+        if (!warm) policy().clear_cache();
+        return bench::turn([&] {
+          policy().generate(work, out);
+          return tokens_in(out);
+        });
+      });
 }
 BENCHMARK_CAPTURE(best_of_16_beside_raw, cold, false)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK_CAPTURE(best_of_16_beside_raw, warm, true)->Unit(benchmark::kMillisecond)->UseRealTime();

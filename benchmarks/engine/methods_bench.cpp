@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/turns.hpp"
 #include "tilt/engine/llama.hpp"
 #include "tilt/tilt.hpp"
 
@@ -62,7 +63,8 @@ class RawLoop {
     params.n_seq_max = static_cast<std::uint32_t>(2 * width);
     params.kv_unified = true;
     params.no_perf = true;
-    const auto threads = static_cast<std::int32_t>(std::max(1u, std::thread::hardware_concurrency()));
+    const auto threads =
+        static_cast<std::int32_t>(std::max(1u, std::thread::hardware_concurrency()));
     params.n_threads = params.n_threads_batch = threads;
     context_.reset(llama_init_from_model(model, params));
     vocabulary_ = static_cast<std::size_t>(llama_vocab_n_tokens(llama_model_get_vocab(model)));
@@ -95,8 +97,8 @@ class RawLoop {
     std::vector<bool> taken(resident_.size(), false);
     for (std::size_t i = 0; i < round.size(); ++i) {
       for (std::size_t s = 0; s < resident_.size(); ++s) {
-        const std::size_t n = std::min(common(resident_[s], round[i].context),
-                                       round[i].context.size() - 1);
+        const std::size_t n =
+            std::min(common(resident_[s], round[i].context), round[i].context.size() - 1);
         if (n > shared[i]) {
           shared[i] = n;
           source[i] = s;
@@ -126,8 +128,9 @@ class RawLoop {
     batch_.n_tokens = 0;
     rows_.assign(round.size(), -1);
     for (std::size_t i = 0; i < round.size(); ++i) {
-      const auto twin = std::find_if(round.begin(), round.begin() + static_cast<std::ptrdiff_t>(i),
-                                     [&](const Item& other) { return other.context == round[i].context; });
+      const auto twin =
+          std::find_if(round.begin(), round.begin() + static_cast<std::ptrdiff_t>(i),
+                       [&](const Item& other) { return other.context == round[i].context; });
       const auto first = static_cast<std::size_t>(twin - round.begin());
       if (first < i) {
         rows_[i] = rows_[first];
@@ -141,8 +144,8 @@ class RawLoop {
     call();
     for (std::size_t i = 0; i < round.size(); ++i) {
       resident_[target[i]] = round[i].context;
-      const auto first = static_cast<std::size_t>(std::find(rows_.begin(), rows_.end(), rows_[i]) -
-                                                  rows_.begin());
+      const auto first =
+          static_cast<std::size_t>(std::find(rows_.begin(), rows_.end(), rows_[i]) - rows_.begin());
       if (first < i) {
         llama_memory_seq_rm(memory(), id(target[i]), -1, -1);
         llama_memory_seq_cp(memory(), id(target[first]), id(target[i]), 0, -1);
@@ -224,44 +227,39 @@ const tilt::Cards cards{{.beta = 1,
                          .segment = {.entropy = 3.0, .min_tokens = 4, .max_tokens = 16}}};
 
 template <class Sampler>
-void through_tilt(benchmark::State& state, const Sampler& sampler) {
-  tilt::Decoder decoder{policy(), reward, sampler};
-  std::size_t tokens = 0;
-  const std::size_t before = policy().statistics().token_forwards;
-  for (auto _ : state) {
-    state.PauseTiming();
-    policy().clear_cache();
-    state.ResumeTiming();
-    tokens += decoder(question, {.seed = 5}).spent.generated_tokens;
-  }
-  state.counters["tokens/s"] =
-      benchmark::Counter(static_cast<double>(tokens), benchmark::Counter::kIsRate);
-  state.counters["forwards/token"] =
-      static_cast<double>(policy().statistics().token_forwards - before) /
-      static_cast<double>(tokens);
-}
-
-template <class Sampler>
-void by_hand(benchmark::State& state, const Sampler& sampler, const tilt::SegmentRule* rule) {
+void beside_raw(benchmark::State& state, const Sampler& sampler, const tilt::SegmentRule* rule) {
   policy().clear_cache();
   Recorder recorder{policy()};
-  tilt::Decoder decoder{recorder, reward, sampler};
-  (void)decoder(question, {.seed = 5});
+  const tilt::Decoder recorded{recorder, reward, sampler};
+  (void)recorded(question, {.seed = 5});
   RawLoop loop(policy().engine()->model().get(), 16, 4096);
-  for (auto _ : state) loop.run(recorder.trace, rule);
-  state.counters["tokens/s"] = benchmark::Counter(
-      static_cast<double>(drawn_tokens(recorder.trace) * static_cast<std::size_t>(state.iterations())),
-      benchmark::Counter::kIsRate);
+  const tilt::Decoder decoder{policy(), reward, sampler};
+  std::size_t computed = 0, drawn = 0;
+  bench::take_turns(
+      state,
+      [&](std::size_t) {
+        return bench::turn([&] {
+          loop.run(recorder.trace, rule);
+          return drawn_tokens(recorder.trace);
+        });
+      },
+      [&](std::size_t) {
+        policy().clear_cache();
+        const std::size_t before = policy().statistics().token_forwards;
+        const bench::Turn turn =
+            bench::turn([&] { return decoder(question, {.seed = 5}).spent.generated_tokens; });
+        computed += policy().statistics().token_forwards - before;
+        drawn += turn.tokens;
+        return turn;
+      });
+  state.counters["forwards_per_token"] = static_cast<double>(computed) / static_cast<double>(drawn);
 }
-
-void qalign_8_chains_tilt(benchmark::State& state) { through_tilt(state, qalign); }
-void qalign_8_chains_raw(benchmark::State& state) { by_hand(state, qalign, nullptr); }
-void cards_tilt(benchmark::State& state) { through_tilt(state, cards); }
-void cards_raw(benchmark::State& state) { by_hand(state, cards, &cards.options().segment); }
 
 }  // namespace
 
-BENCHMARK(qalign_8_chains_tilt)->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK(qalign_8_chains_raw)->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK(cards_tilt)->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK(cards_raw)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK_CAPTURE(beside_raw, qalign_8_chains, qalign, nullptr)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(beside_raw, cards, cards, &cards.options().segment)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();

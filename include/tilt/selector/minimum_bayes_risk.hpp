@@ -24,14 +24,13 @@ namespace tilt {
 /// kept, as an average over draws from q has it. For utilities of the same u(y, y) it only matters where
 /// weights differ.
 ///
-/// Ties go to the earliest; candidates of weight 0 count, as hypotheses and as references, when there
+/// Ties, to 1e-11 of the largest utility, go to the earliest; candidates of weight 0 count, as hypotheses and as references, when there
 /// are no others. Nothing is chosen of an empty population; a single candidate is chosen. The share is
 /// the chosen candidate's expected utility, sum_j w_j u_ij / sum_j w_j, clamped to 0..1: with
 /// `exact_match` the share of the vote, with `token_f1` the mean overlap with the population; with a
 /// utility of another range it says little.
 ///
-/// Cost: n^2 utilities for n candidates, and a sort of n numbers per candidate; memory of the order n.
-/// No random number.
+/// Cost: n^2 utilities for n candidates; memory of the order n. No random number.
 /// @throws Error from a call, naming the pair, when a utility is NaN or infinite: the decoder makes it
 /// a failed result; what the utility throws passes through
 ///
@@ -54,11 +53,10 @@ class MinimumBayesRisk {
   [[nodiscard]] Decision operator()(const Population& population, Random&) const {
     const std::vector<Eligible> candidates = eligible(population);
     if (candidates.empty()) return {.share = 0};
-    const Eigen::VectorXd expected = expected_utilities(utility_, candidates);
+    const auto [expected, rounding] = expected_utilities(utility_, candidates);
+    const double most = expected.maxCoeff() - rounding;
     Eigen::Index best = 0;
-    for (Eigen::Index i = 1; i < expected.size(); ++i) {
-      if (expected[i] > expected[best]) best = i;
-    }
+    while (expected[best] < most) ++best;
     const Eligible& chosen = candidates[static_cast<std::size_t>(best)];
     return {.index = chosen.index,
             .answer = chosen.candidate->response.text,

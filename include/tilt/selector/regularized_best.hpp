@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -42,7 +41,7 @@ struct RegularizedBestOptions {
 ///
 /// With all options 0 it is `HighestReward`, and the utility is never called.
 ///
-/// Ties go to the earliest. A reward of -infinity is chosen only when no candidate has a larger one, an
+/// Ties go to the earliest, mean utilities that differ by rounding alone being equal. A reward of -infinity is chosen only when no candidate has a larger one, an
 /// unscored candidate (NaN) only when none is scored, whatever the other terms are. Weights decide who
 /// may be chosen and the mean utility: candidates of weight 0 count when there are no others. The share
 /// is 1.
@@ -78,10 +77,23 @@ class RegularizedBest {
   [[nodiscard]] Decision operator()(const Population& population, Random&) const {
     const std::vector<Eligible> candidates = eligible(population);
     if (candidates.empty()) return {.share = 0};
-    const std::vector<double> scores = scores_of(candidates);
+    ExpectedUtilities expected;
+    if (options_.mbr != 0) expected = expected_utilities(utility_, candidates);
+    const double rounding = std::abs(options_.mbr) * expected.rounding;
+    const bool in_tokens = std::all_of(candidates.begin(), candidates.end(), [](const Eligible& e) {
+      return !e.candidate->response.tokens.empty() || e.candidate->response.text.empty();
+    });
     std::size_t best = 0;
-    for (std::size_t i = 1; i < scores.size(); ++i) {
-      if (better_reward(scores[i], scores[best])) best = i;
+    double most = unset;
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      double score = candidates[i].candidate->reward;
+      double terms = terms_of(candidates[i], in_tokens);
+      if (options_.mbr != 0) terms += options_.mbr * expected.values[static_cast<Eigen::Index>(i)];
+      if (std::isfinite(score)) score += terms;  // else it keeps its place below all others
+      if (better_reward(score, most + rounding)) {
+        best = i;
+        most = score;
+      }
     }
     return {.index = candidates[best].index, .answer = candidates[best].candidate->response.text};
   }
@@ -89,28 +101,16 @@ class RegularizedBest {
   [[nodiscard]] const RegularizedBestOptions& options() const noexcept { return options_; }
 
  private:
-  [[nodiscard]] std::vector<double> scores_of(std::span<const Eligible> candidates) const {
-    Eigen::VectorXd expected;
-    if (options_.mbr != 0) expected = expected_utilities(utility_, candidates);
-    const bool in_tokens = std::all_of(candidates.begin(), candidates.end(), [](const Eligible& e) {
-      return !e.candidate->response.tokens.empty() || e.candidate->response.text.empty();
-    });
-    std::vector<double> scores;
-    scores.reserve(candidates.size());
-    for (std::size_t i = 0; i < candidates.size(); ++i) {
-      const Response& response = candidates[i].candidate->response;
-      const double reward = candidates[i].candidate->reward;
-      double terms = 0;
-      if (options_.mbr != 0) terms += options_.mbr * expected[static_cast<Eigen::Index>(i)];
-      if (options_.length != 0) {
-        const std::size_t length = in_tokens ? response.size() : words_of(response.text).size();
-        terms -= options_.length / static_cast<double>(std::max<std::size_t>(length, 1));
-      }
-      if (options_.kl != 0) terms += options_.kl * log_prob(candidates[i]);
-      // What has no finite reward keeps its place below all others.
-      scores.push_back(std::isfinite(reward) ? reward + terms : reward);
+  // The terms of length and log p.
+  [[nodiscard]] double terms_of(const Eligible& candidate, bool in_tokens) const {
+    const Response& response = candidate.candidate->response;
+    double terms = 0;
+    if (options_.length != 0) {
+      const std::size_t length = in_tokens ? response.size() : words_of(response.text).size();
+      terms -= options_.length / static_cast<double>(std::max<std::size_t>(length, 1));
     }
-    return scores;
+    if (options_.kl != 0) terms += options_.kl * log_prob(candidate);
+    return terms;
   }
 
   static double log_prob(const Eligible& candidate) {

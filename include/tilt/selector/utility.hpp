@@ -116,19 +116,22 @@ struct ExactMatch {
 };
 inline constexpr ExactMatch exact_match{};
 
+/// Mean utilities, and how far those that are equal on paper may differ by rounding.
+struct ExpectedUtilities {
+  Eigen::VectorXd values = {};  ///< one per candidate
+  double rounding = 0;          ///< 1e-11 of the largest utility that was seen, either sign
+};
+
 /// The expected utility of each candidate under the population's own law: the mean over all
 /// candidates j, the candidate itself included, of u(candidate, j) by weight,
 ///
 ///     sum_j w_j u(y_i, y_j) / sum_j w_j.
 ///
-/// Terms are added in the order of their size, so that candidates with the same terms in another order
-/// have the same value and tie exactly.
-///
 /// Cost: n^2 utilities; memory of the order n.
 /// @throws Error naming the pair when a utility is NaN or infinite
 template <Utility U>
-[[nodiscard]] Eigen::VectorXd expected_utilities(const U& utility,
-                                                 std::span<const Eligible> candidates) {
+[[nodiscard]] ExpectedUtilities expected_utilities(const U& utility,
+                                                   std::span<const Eligible> candidates) {
   const auto n = static_cast<Eigen::Index>(candidates.size());
   const auto at = [&](Eigen::Index i) -> const Eligible& {
     return candidates[static_cast<std::size_t>(i)];
@@ -150,10 +153,11 @@ template <Utility U>
       return utility_of(utility, at(i).candidate->response, at(j).candidate->response);
     }
   };
-  Eigen::ArrayXd weights(n), terms(n);
+  Eigen::VectorXd weights(n), row(n);
   for (Eigen::Index j = 0; j < n; ++j) weights[j] = at(j).weight;
   const double total = weights.sum();
-  Eigen::VectorXd expected(n);
+  double largest = 0;
+  ExpectedUtilities expected{.values = Eigen::VectorXd(n)};
   for (Eigen::Index i = 0; i < n; ++i) {
     for (Eigen::Index j = 0; j < n; ++j) {
       const double u = value(i, j);
@@ -163,12 +167,12 @@ template <Utility U>
                     "; make the utility give a finite number for every pair, such as "
                     "its lowest value where the two cannot be compared");
       }
-      terms[j] = u;
+      row[j] = u;
     }
-    terms *= weights;
-    std::sort(terms.begin(), terms.end());
-    expected[i] = terms.sum() / total;
+    largest = std::max(largest, row.lpNorm<Eigen::Infinity>());
+    expected.values[i] = row.dot(weights) / total;
   }
+  expected.rounding = 1e-11 * largest;
   return expected;
 }
 

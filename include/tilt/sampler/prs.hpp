@@ -59,6 +59,26 @@ struct PrsOptions {
   bool nonce = false;        ///< end marks by "-" and a random number of the run, 8 hex digits
 };
 
+/// A prompt with what is wished of an answer, as `Prs` draws and scores with it: the preference after a
+/// blank line at the end of the text, or of the last message of the role "user"; in a message of its own
+/// where there is none; alone where the text is empty. An empty preference changes nothing, and neither
+/// does any for a prompt of token ids.
+[[nodiscard]] inline Prompt with_preference(const Prompt& prompt, const std::string& preference) {
+  if (preference.empty() || prompt.is_tokens()) return prompt;
+  const auto extended = [&](std::string_view text) {
+    return text.empty() ? preference : std::string(text) + "\n\n" + preference;
+  };
+  if (!prompt.is_messages()) return extended(prompt.text());
+  std::vector<Message> messages(prompt.messages().begin(), prompt.messages().end());
+  for (std::size_t i = messages.size(); i-- > 0;) {
+    if (messages[i].role != "user") continue;
+    messages[i].content = extended(messages[i].content);
+    return Prompt::from_messages(std::move(messages));
+  }
+  messages.push_back({"user", preference});
+  return Prompt::from_messages(std::move(messages));
+}
+
 /// PRS, preference-based reflective sampling: layers of answers, each made by refining the best so far.
 ///
 ///     w = floor(n / layers); question = prompt, blank line, preference
@@ -85,9 +105,7 @@ struct PrsOptions {
 /// it was made from. Rewards see the question, with the preference once, and nothing of the drafts.
 ///
 /// Edge cases:
-/// - The preference stands after a blank line at the end of the text, or of the last message of the
-///   role "user"; in a message of its own where there is none; alone where the text is empty. An empty
-///   one changes nothing.
+/// - Where the preference stands: `with_preference`.
 /// - A refined answer that was cut at `max_tokens` is kept with its reward, as a first draw is, so that
 ///   layers compare on equal terms, and counted as `refined_cut`; `discard_cut` drops it and counts it
 ///   as `discarded_cut`. One of white space only is discarded as `discarded_empty`; in the first layer
@@ -162,7 +180,7 @@ class Prs {
 
   [[nodiscard]] State start(const Prompt& prompt) const {
     State state;
-    state.question = with_preference(prompt);
+    state.question = with_preference(prompt, options_.preference);
     state.query = quotable(state.question, "Prs");
     return state;
   }
@@ -279,23 +297,6 @@ class Prs {
   [[nodiscard]] std::size_t children_of(const State& state, std::size_t parent) const {
     const std::size_t parents = state.parents.size();
     return width() / parents + (parent < width() % parents ? 1 : 0);
-  }
-
-  [[nodiscard]] Prompt with_preference(const Prompt& prompt) const {
-    const std::string& preference = options_.preference;
-    if (preference.empty() || prompt.is_tokens()) return prompt;
-    const auto extended = [&](std::string_view text) {
-      return text.empty() ? preference : std::string(text) + "\n\n" + preference;
-    };
-    if (!prompt.is_messages()) return extended(prompt.text());
-    std::vector<Message> messages(prompt.messages().begin(), prompt.messages().end());
-    for (std::size_t i = messages.size(); i-- > 0;) {
-      if (messages[i].role != "user") continue;
-      messages[i].content = extended(messages[i].content);
-      return Prompt::from_messages(std::move(messages));
-    }
-    messages.push_back({"user", preference});
-    return Prompt::from_messages(std::move(messages));
   }
 
   // The opening with a parent, then what is asked.

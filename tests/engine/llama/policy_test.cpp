@@ -9,6 +9,7 @@
 
 #include "engine/test_model.hpp"
 #include "support/catch.hpp"
+#include "tilt/reward/self_certainty.hpp"
 #include "tilt/testing/check_policy.hpp"
 
 using tilt::Finish;
@@ -292,4 +293,45 @@ TEST_CASE("copies of a policy share its cache", "[engine]") {
   CHECK(draw(copy, {.prompt = question, .max_tokens = 2}).usage.cached_tokens > 0);
   CHECK(copy.fingerprint() == policy.fingerprint());
   CHECK(copy.context_length() == 2048);
+}
+
+TEST_CASE("self-certainty is that of the logits of every position", "[engine]") {
+  STATIC_REQUIRE(tilt::HasSelfCertainty<Policy>);
+  Policy& policy = shared_policy();
+  const Response y = draw(policy, {.prompt = question, .max_tokens = 12, .seed = 8});
+  REQUIRE(y.tokens.size() >= 8);
+  const std::vector<double> certainties = policy.self_certainty(question, y);
+  REQUIRE(certainties.size() == y.tokens.size());
+  // By the logits of one prefix after the other, as for a policy that has nothing better. The numbers
+  // of another batch shape differ a little at each position, in mean much less.
+  struct LogitsOnly {
+    Policy& policy;
+    std::vector<float> logits(const Prompt& prompt, const Response& prefix) const {
+      return policy.logits(prompt, prefix);
+    }
+  };
+  LogitsOnly plain{policy};
+  const auto score = [&](auto& reward) {
+    const Prompt prompt = question;
+    const tilt::Scoring work = {&prompt, &y};
+    double out = 0;
+    reward.score({&work, 1}, {&out, 1});
+    return out;
+  };
+  tilt::SelfCertainty own{policy};
+  tilt::SelfCertainty generic{plain};
+  double late = 0, largest = 0;
+  for (std::size_t t = 0; t < y.tokens.size(); ++t) {
+    const auto at = [&](std::size_t n) {
+      const std::vector<float> logits = policy.logits(question, y.first(n));
+      return tilt::certainty_of(std::span<const float>(logits));
+    };
+    largest = std::max(largest, std::abs(certainties[t] - at(t)));
+    late += at(t + 1) / static_cast<double>(y.tokens.size());
+  }
+  CAPTURE(largest, score(own), score(generic), late);
+  CHECK(std::abs(score(own) - score(generic)) < 1e-3);
+  CHECK(largest < 0.05);
+  // The planted fault, positions one late: the same comparison sees it.
+  CHECK(std::abs(late - score(generic)) > 1e-3);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <exception>
@@ -30,13 +31,16 @@ struct Statistics {
 
 /// A piece of work for an engine, on a prompt and a response: to continue them by drawing tokens
 /// (`work` and `out` are set), to find the logits of the token that follows (`logits` is set), or
-/// else the log-probs of the response.
+/// else the log-probs of the response, with the certainties of its positions where these are asked for
+/// (`certainties` is set).
 struct Task {
   std::vector<Token> tokens = {};  ///< prompt and response, at least one token
   std::size_t prompt = 0;          ///< tokens of it that are the prompt
   const Generation* work = nullptr;
   Response* out = nullptr;
   std::vector<float>* logits = nullptr;
+  /// Given empty, filled with KL(uniform || p) of the law p of each token of the response, nats.
+  std::vector<double>* certainties = nullptr;
   const SamplingLaw* law = nullptr;    ///< the law to score under; null: the model's own
   std::vector<double> log_probs = {};  ///< filled when scoring: one per token of the response, nats
   std::exception_ptr error = {};  ///< why it failed; set beforehand, the task is left out
@@ -123,6 +127,11 @@ class Engine {
 
   static bool scores(const Task& task) { return task.work == nullptr && task.logits == nullptr; }
 
+  // Whether a task that scores takes the logits of all positions, also where log-probs are known.
+  static bool needs_logits(const Task& task) {
+    return task.law != nullptr || task.certainties != nullptr;
+  }
+
   static bool has_work(const Task& task) {
     if (task.work != nullptr) return task.work->max_tokens > 0;
     return !scores(task) || task.prompt < task.tokens.size();
@@ -180,7 +189,7 @@ class Engine {
       const std::vector<double> known = known_log_probs(task);
       // The cache holds no logits, and to draw or score a token takes those of the one before.
       std::size_t needed = task.tokens.size();
-      if (scores(task)) needed = task.law == nullptr ? task.prompt + known.size() : task.prompt;
+      if (scores(task)) needed = task.prompt + (needs_logits(task) ? 0 : known.size());
       const Held held = cache_.find(task.tokens, needed - 1);
       if (scores(task) && needed == task.tokens.size()) {
         task.log_probs = known;
@@ -331,7 +340,7 @@ class Engine {
       return finish(run);
     }
     law_.read(values);
-    if (scores(task)) return score(run, row.position + 1);
+    if (scores(task)) return score(run, row.position + 1, values);
     if (run.sequence->tokens.size() == task.tokens.size()) draw_alike(run);
     draw(run);
   }
@@ -353,7 +362,7 @@ class Engine {
     }
   }
 
-  void score(Run& run, std::size_t position) {
+  void score(Run& run, std::size_t position, std::span<const float> logits) {
     Sequence& sequence = *run.sequence;
     Task& task = *run.task;
     const Token token = sequence.tokens[position];
@@ -362,6 +371,7 @@ class Engine {
     } else {
       task.log_probs.push_back(law_.log_prob(*task.law, token));
     }
+    if (task.certainties != nullptr) task.certainties->push_back(certainty(logits));
     if (position + 1 < sequence.tokens.size()) return;
     if (task.law == nullptr) {
       task.log_probs.assign(
@@ -369,6 +379,21 @@ class Engine {
           sequence.log_probs.end());
     }
     finish(run);
+  }
+
+  // KL(uniform || p) over the possible tokens, nats, of the logits that were read. The log-normaliser is
+  // a token's logit less its log-prob.
+  [[nodiscard]] double certainty(std::span<const float> logits) const {
+    double sum = 0, log_normalizer = 0;
+    std::size_t possible = 0;
+    for (std::size_t i = 0; i < logits.size(); ++i) {
+      const auto z = static_cast<double>(logits[i]);
+      if (z == -infinity) continue;
+      if (possible++ == 0) log_normalizer = z - law_.raw_log_prob(static_cast<Token>(i));
+      sum += z;
+    }
+    const auto v = static_cast<double>(possible);
+    return std::max(0.0, log_normalizer - sum / v - std::log(v));
   }
 
   // Draws the next token of a run from the logits that were read, or ends it.

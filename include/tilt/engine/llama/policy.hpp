@@ -137,6 +137,20 @@ class Policy {
     return result;
   }
 
+  /// KL(uniform || p) of the law p of each token of a given response, nats: one per token, the first that
+  /// after the prompt alone; the model's own law over the whole vocabulary, tokens of logit -infinity left
+  /// out. `SelfCertainty` takes their mean. All positions are computed in one run, also where log-probs
+  /// are held; no logits leave the engine.
+  /// @throws PolicyError as `generate` does
+  [[nodiscard]] std::vector<double> self_certainty(const Prompt& prompt, const Response& response) {
+    std::vector<double> result;
+    Task task;
+    prepare(task, prompt, response);
+    task.certainties = &result;
+    run(task);
+    return result;
+  }
+
   /// What was computed and what is held.
   [[nodiscard]] Statistics statistics() const { return engine_->statistics(); }
 

@@ -211,7 +211,10 @@ int run(const Settings& s) {
     try {
       problems.push_back(read_problem(row.value));
     } catch (const std::exception& error) {
-      faults.push_back({row.line, error.what()});
+      // Behind the code of the JSON library, where there is one.
+      const std::string what = error.what();
+      const std::size_t code = what.starts_with("[json") ? what.find("] ") + 2 : 0;
+      faults.push_back({row.line, what.substr(code)});
     }
   }
   std::ranges::sort(faults, {}, &tilt::JsonlFault::line);

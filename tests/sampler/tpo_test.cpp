@@ -29,8 +29,9 @@ namespace {
 
 // Prompts that a test can read.
 TpoTexts short_texts() {
-  return {.contrast = "Q {query} G {chosen} B {rejected}\n",
-          .revision = "Q {query} G {chosen}\n",
+  return {.contrast = "Q {query} B {rejected}",
+          .revision = "Q {query}",
+          .chosen = "{open_tag}{chosen}{close_tag}",
           .loss = "LOSS",
           .loss_revision = "LOSS of one",
           .gradient = "{critique}\nADVISE",
@@ -110,8 +111,9 @@ struct Hand {
                kept[best].text == kept[worst].text;
     if (bug == Bug::always_contrast) one = mode == TpoMode::revision;
     const bool fused = mode == TpoMode::fused;
-    std::string opening = "Q " + query + " G " + kept[best].text;
+    std::string opening = "user: Q " + query;
     if (!one) opening += " B " + kept[worst].text;
+    opening += "\nassistant: <answer>" + kept[best].text + "</answer>\nuser: ";
     if (bug == Bug::filled_in_turn && !one) {
       const std::string slot = "{rejected}";
       for (std::size_t at = opening.find(slot); at != std::string::npos;
@@ -120,7 +122,6 @@ struct Hand {
         if (opening.size() > 2000) break;
       }
     }
-    opening += '\n';
     const std::string loss =
         critique(opening + (fused ? one ? "LOSS and advise, of one" : "LOSS and advise"
                             : one ? "LOSS of one"
@@ -133,7 +134,7 @@ struct Hand {
       if (gradient.empty()) return true;
       asked += " / " + gradient;
     }
-    const std::string prompt = opening + asked + "\nUPDATE <answer> </answer>";
+    const std::string prompt = opening + asked + "\nUPDATE <answer> </answer>\n";
     std::vector<std::string> children;
     for (std::size_t i = 0; i < n; ++i) {
       const auto y = world.generate(prompt, 30);
@@ -153,7 +154,7 @@ struct Hand {
   }
 
   std::string critique(const std::string& prompt) {
-    const auto y = world.generate(prompt, 20);
+    const auto y = world.generate(prompt + '\n', 20);
     return y ? trim(y->text) : std::string();
   }
 

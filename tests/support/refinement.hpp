@@ -34,7 +34,10 @@ struct World {
     tilt::Random random(seed, 1, generations++);
     log.push_back("generate " + std::to_string(max_tokens) + ": " + std::string(prompt));
     if (random.uniform() < failing) return std::nullopt;
-    const std::string_view last = prompt.substr(prompt.rfind('\n') + 1);
+    std::string_view last = prompt;
+    if (last.ends_with('\n')) last.remove_suffix(1);
+    last.remove_prefix(last.rfind('\n') + 1);
+    if (last.starts_with("user: ")) last.remove_prefix(6);
     tilt::Response reply;
     if (last.starts_with("UPDATE")) {
       reply.text = "Here: <answer> " + words(random) + " </answer> and </answer>";

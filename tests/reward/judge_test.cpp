@@ -59,8 +59,6 @@ Response response(std::string text) {
 
 // A policy that writes down what it was asked, and answers by a function of the prompt's text.
 struct Recorder {
-  static constexpr tilt::Capabilities capabilities = {.tokens = false};
-
   std::function<Response(const Generation&)> answer;
   std::vector<std::vector<Generation>> calls = {};
 

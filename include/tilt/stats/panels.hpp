@@ -35,7 +35,7 @@ class Panels {
   }
 
   /// Panels fit for a function >= 0: each is halved until the integrals over its halves are known to
-  /// `tolerance` times the integral over [0, 1], or until it is 2^-50 wide.
+  /// `tolerance` times the integral over [0, 1], or it is 2^-50 wide, or there are 20000 panels.
   /// @param f       on (0, 1), finite; called about 3000 times where it is smooth
   /// @param values  set to f at the nodes
   template <class F>
@@ -43,14 +43,14 @@ class Panels {
     const Panels coarse(30);
     std::vector<double> sampled(coarse.size());
     for (std::size_t i = 0; i < sampled.size(); ++i) sampled[i] = f(coarse.node(i));
-    const double mass = coarse.integral(sampled);
+    double mass = coarse.integral(sampled);
     edges_ = {0};
     values.clear();
     for (std::size_t p = 0; p + 1 < coarse.edges_.size(); ++p) {
       const auto first = sampled.begin() + static_cast<std::ptrdiff_t>(p * order);
       Samples samples;
       std::copy_n(first, order, samples.begin());
-      refine(f, coarse.edges_[p], coarse.edges_[p + 1], samples, tolerance * mass, values);
+      refine(f, coarse.edges_[p], coarse.edges_[p + 1], samples, tolerance, mass, values);
     }
     place_nodes();
   }
@@ -117,6 +117,7 @@ class Panels {
   }
 
  private:
+  static constexpr std::size_t most_panels = 20'000;
   using Samples = std::array<double, order>;
   struct Rule {
     Samples nodes{}, weights{}, barycentric{};  // on [-1, 1]
@@ -204,10 +205,10 @@ class Panels {
   }
 
   // Appends the panel, or its parts, with the values of f.
-  // @param tolerance  of the integrals over both halves
+  // @param mass  a lower bound of the integral over [0, 1], raised where a peak shows that was missed
   template <class F>
   void refine(F& f, double left, double right, const Samples& values, double tolerance,
-              std::vector<double>& all) {
+              double& mass, std::vector<double>& all) {
     const double width = right - left, middle = left + 0.5 * width;
     const Samples low = sample(f, left, middle), high = sample(f, middle, right);
     // Each half by itself: a jump in the middle leaves the integral of the whole right.
@@ -215,15 +216,17 @@ class Panels {
     for (std::size_t j = 0; j < order; ++j) lower += rule().to_middle[j] * values[j];
     lower *= 0.5 * width;
     const double upper = integral_of(values, width) - lower;
-    const double error = std::abs(lower - integral_of(low, middle - left)) +
-                         std::abs(upper - integral_of(high, right - middle));
-    if (error <= tolerance || width <= 0x1p-50) {
+    const double below = integral_of(low, middle - left);
+    const double above = integral_of(high, right - middle);
+    mass = std::max(mass, below + above);
+    const double error = std::abs(lower - below) + std::abs(upper - above);
+    if (error <= tolerance * mass || width <= 0x1p-50 || edges_.size() >= most_panels) {
       edges_.push_back(right);
       all.insert(all.end(), values.begin(), values.end());
       return;
     }
-    refine(f, left, middle, low, tolerance, all);
-    refine(f, middle, right, high, tolerance, all);
+    refine(f, left, middle, low, tolerance, mass, all);
+    refine(f, middle, right, high, tolerance, mass, all);
   }
 
   std::vector<double> edges_ = {}, nodes_ = {}, to_one_ = {};

@@ -92,6 +92,26 @@ class Random {
     return radius * std::cos(6.283185307179586476925 * uniform());
   }
 
+  /// Poisson, by inversion of its distribution function; a large mean is cut into parts of at most 16,
+  /// whose numbers are added. One block for each part.
+  /// @param mean  >= 0 and finite; 0 gives 0
+  std::uint64_t poisson(double mean) noexcept {
+    constexpr double most = 16;
+    std::uint64_t sum = 0;
+    for (; mean > 0; mean -= most) {
+      const double part = mean < most ? mean : most;
+      double left = uniform(), probability = std::exp(-part);
+      std::uint64_t k = 0;
+      // Rounding may leave a trace of mass behind the last number that a uniform number can tell.
+      while (left >= probability && (static_cast<double>(k) < part || probability > 0x1p-60)) {
+        left -= probability;
+        probability *= part / static_cast<double>(++k);
+      }
+      sum += k;
+    }
+    return sum;
+  }
+
   /// An index drawn in proportion to exp(log_weights[i]); at least one weight must be finite and
   /// none NaN or +infinity. One block.
   std::size_t categorical(std::span<const double> log_weights) noexcept {

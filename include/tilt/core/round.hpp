@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <utility>
 #include <vector>
@@ -98,6 +100,15 @@ class Round {
   void rebind(Population& population) noexcept { population_ = &population; }
   /// The draws, to be filled in or transformed.
   [[nodiscard]] std::span<Draw> results() noexcept { return draws_; }
+  /// Hands over the last n draws with their results: a wrapper that asked for more behind the inner
+  /// sampler's work takes its own away before the inner sampler is told.
+  /// @param n  at most the number of draws
+  [[nodiscard]] std::vector<Draw> take_last(std::size_t n) {
+    const auto first = draws_.end() - static_cast<std::ptrdiff_t>(n);
+    std::vector<Draw> taken(std::make_move_iterator(first), std::make_move_iterator(draws_.end()));
+    draws_.erase(first, draws_.end());
+    return taken;
+  }
   void close() noexcept { closing_ = true; }
 
  private:

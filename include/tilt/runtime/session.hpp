@@ -62,7 +62,9 @@ class Session {
                          .reward_calls = share(options_.budget.reward_calls, i)};
     }
     running_ = lanes;
-    for (std::size_t i = 0; i < lanes; ++i) ask(i);
+    ask(0);
+    for (std::size_t i = 1; i < lanes; ++i) lanes_[i].begun = false;
+    if (!first_round_prepares()) begin_others();
     check_clock();
     for (std::size_t i = 0; i < lanes; ++i) advance(i);
   }
@@ -244,6 +246,7 @@ class Session {
     Limit limit = {};
     Cost spent = {};
     Stop stop = Stop::finished;
+    bool begun = true;  // false while it waits for the first round of lane 0
     bool finished = false;
   };
 
@@ -294,6 +297,24 @@ class Session {
     return limit / lanes + (lane < limit % lanes ? 1 : 0);
   }
 
+  // Whether the other lanes have to wait for the first round of lane 0, which has been asked for.
+  [[nodiscard]] bool first_round_prepares() const {
+    if constexpr (SharesFirstRound<S>) {
+      return !lanes_[0].finished && sampler_.prepares(states_[0]);
+    } else {
+      return false;
+    }
+  }
+
+  // Begins the first rounds of all lanes but lane 0.
+  void begin_others() {
+    for (std::size_t l = 1; l < lanes_.size(); ++l) {
+      if constexpr (SharesFirstRound<S>) sampler_.share(states_[0], states_[l]);
+      lanes_[l].begun = true;
+      ask(l);
+    }
+  }
+
   // Begins a lane's next round.
   void ask(std::size_t l) {
     Lane& lane = lanes_[l];
@@ -312,7 +333,7 @@ class Session {
   // Lets work in, and goes from round to round while nothing is waited for.
   void advance(std::size_t l) {
     Lane& lane = lanes_[l];
-    while (!lane.finished && lane.in_flight == 0) {
+    while (lane.begun && !lane.finished && lane.in_flight == 0) {
       if (lane.stop == Stop::finished && stop_ == Stop::finished) admit(lane);
       if (lane.in_flight > 0) return;
       const bool closing = lane.admitted < lane.slots.size() || stop_ != Stop::finished;
@@ -320,10 +341,16 @@ class Session {
       lane.round.rebind(candidates_);
       ++lane.spent.rounds;
       sampler_.tell(states_[l], lane.round);
+      // However this round has ended, the lanes that waited for it begin, or end as any lane does.
+      const bool others_wait = l == 0 && !lanes_.back().begun;
+      if (others_wait) begin_others();
       if (closing) {
         finish(lane);
       } else {
         ask(l);
+      }
+      if (others_wait) {
+        for (std::size_t other = 1; other < lanes_.size(); ++other) advance(other);
       }
     }
   }

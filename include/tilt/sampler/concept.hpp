@@ -42,7 +42,12 @@ struct Needs {
 /// - `typename S::DefaultSelector`: the selector of a decoder that is given none (else
 ///   `HighestReward`);
 /// - `emits_states() -> bool`: false when weights are not those of chain states;
-/// - `stats(std::span<const State> lanes, const Population&) -> Stats`: diagnostics for the result.
+/// - `stats(std::span<const State> lanes, const Population&) -> Stats`: diagnostics for the result;
+/// - `prepares(const State& first) -> bool` and `share(const State& first, State& other)`, both or
+///   none: what all lanes need and lane 0 finds for them. `prepares` is asked of lane 0 after its first
+///   `ask`: true when that round finds it. `share` is called once for every other lane before its first
+///   `ask`: where lane 0 prepares, after its first `tell` and not before, so that the others wait for
+///   this one round. It must bear that the round found nothing.
 template <class S>
 concept Sampler =
     std::copyable<typename S::State> &&
@@ -50,6 +55,14 @@ concept Sampler =
       { s.start(prompt) } -> std::same_as<typename S::State>;
       { s.ask(state, round) } -> std::same_as<void>;
       { s.tell(state, round) } -> std::same_as<void>;
+    };
+
+/// A sampler whose lane 0 may find something in its first round that all lanes need.
+template <class S>
+concept SharesFirstRound =
+    Sampler<S> && requires(const S& s, const typename S::State& first, typename S::State& other) {
+      { s.prepares(first) } -> std::convertible_to<bool>;
+      { s.share(first, other) } -> std::same_as<void>;
     };
 
 /// The number of independent chains of a sampler.

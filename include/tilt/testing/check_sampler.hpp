@@ -164,6 +164,11 @@ class SamplerChecker {
         for (std::size_t l = 0; l < lanes.size(); ++l) {
           if (lanes[l].finished) continue;
           step(lanes[l], population, l, index, plan);
+          if constexpr (SharesFirstRound<S>) {
+            for (std::size_t i = 1; l == 0 && index == 0 && i < lanes.size(); ++i) {
+              sampler_.share(lanes[0].state, lanes[i].state);
+            }
+          }
           running = running || !lanes[l].finished;
         }
       }

@@ -4,7 +4,7 @@ cmake_minimum_required(VERSION 3.25)
 
 file(REMOVE_RECURSE ${OUT})
 execute_process(COMMAND ${COMMAND} --out ${OUT} OUTPUT_VARIABLE table COMMAND_ERROR_IS_FATAL ANY)
-foreach(word IN ITEMS QAlign CARDS)
+foreach(word IN ITEMS "best of n" rejection QAlign CARDS TPO PRS "InfAlign, rejection" "InfAlign, rank draw")
   if(NOT table MATCHES ${word})
     message(FATAL_ERROR "The table does not name ${word}:\n${table}")
   endif()

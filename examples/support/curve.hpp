@@ -40,8 +40,10 @@ struct Estimate {
 struct Point {
   std::string setting = {};  ///< "n = 4"
   std::vector<double> reward = {}, tokens = {};
+  std::vector<double> depth = {};  ///< generations one after the other
 
   [[nodiscard]] double mean_tokens() const { return estimate(tokens).mean; }
+  [[nodiscard]] double mean_depth() const { return estimate(depth).mean; }
 };
 
 /// A method's points, by growing cost.
@@ -54,23 +56,16 @@ using Curve = std::vector<Point>;
                                            const std::vector<std::vector<double>>& tokens,
                                            std::size_t most) {
   Curve curve;
-  for (std::size_t k = 1; k <= most; ++k) {
-    Point point{.setting = "n = " + std::to_string(k)};
-    for (std::size_t p = 0; p < rewards.size(); ++p) {
-      std::vector<double> sorted = rewards[p];
-      std::ranges::sort(sorted, std::ranges::greater{});
-      const auto n = static_cast<double>(sorted.size());
-      // The chance that draw i is the best of k: none above it is among them, it is.
-      double highest = 0, none_above = 1;
-      for (std::size_t i = 0; i + k <= sorted.size(); ++i) {
-        const double taken = static_cast<double>(k) / (n - static_cast<double>(i));
-        highest += none_above * taken * sorted[i];
-        none_above *= 1 - taken;
-      }
-      point.reward.push_back(highest);
-      point.tokens.push_back(static_cast<double>(k) * estimate(tokens[p]).mean);
+  for (std::size_t k = 1; k <= most; ++k) curve.push_back({.setting = "n = " + std::to_string(k)});
+  for (std::size_t p = 0; p < rewards.size(); ++p) {
+    const std::vector<double> best = tilt::best_of_n_curve(rewards[p], most);
+    const double length = estimate(tokens[p]).mean;
+    for (std::size_t k = 1; k <= most; ++k) {
+      Point& point = curve[k - 1];
+      point.reward.push_back(best[k - 1]);
+      point.tokens.push_back(static_cast<double>(k) * length);
+      point.depth.push_back(1);
     }
-    curve.push_back(std::move(point));
   }
   return curve;
 }
@@ -124,12 +119,18 @@ class CurveRecorder {
   explicit CurveRecorder(Worth worth) : worth_(std::move(worth)) {}
 
   void on(const tilt::RunProgressed& event) {
-    if (event.candidates.empty()) return;
-    if (event.run >= runs_.size()) runs_.resize(event.run + 1);
+    if (event.run >= runs_.size()) {
+      runs_.resize(event.run + 1);
+      depths_.resize(event.run + 1);
+    }
     auto& steps = runs_[event.run];
+    auto& [calls, depth] = depths_[event.run];
+    if (event.spent.policy_calls > calls) ++depth;
+    calls = event.spent.policy_calls;
+    if (event.candidates.empty()) return;
     if (!steps.empty() && steps.back().round == event.spent.rounds) return;
     steps.push_back({event.spent.rounds, static_cast<double>(event.spent.generated_tokens),
-                     worth_(event.candidates)});
+                     static_cast<double>(depth), worth_(event.candidates)});
   }
 
   /// A point per round; a run that has ended stays where it was. Run r belongs to prompt
@@ -141,12 +142,14 @@ class CurveRecorder {
     for (std::size_t i = 0; i < longest; ++i) {
       Point point{.setting = "round " + std::to_string(i + 1),
                   .reward = std::vector<double>(prompts, 0.0),
-                  .tokens = std::vector<double>(prompts, 0.0)};
+                  .tokens = std::vector<double>(prompts, 0.0),
+                  .depth = std::vector<double>(prompts, 0.0)};
       const double share = static_cast<double>(prompts) / static_cast<double>(runs_.size());
       for (std::size_t run = 0; run < runs_.size(); ++run) {
         const Step& step = runs_[run][std::min(i, runs_[run].size() - 1)];
         point.reward[run % prompts] += share * step.reward;
         point.tokens[run % prompts] += share * step.tokens;
+        point.depth[run % prompts] += share * step.depth;
       }
       curve.push_back(std::move(point));
     }
@@ -156,18 +159,33 @@ class CurveRecorder {
  private:
   struct Step {
     std::size_t round = 0;
-    double tokens = 0, reward = 0;
+    double tokens = 0, depth = 0, reward = 0;
   };
 
   Worth worth_;
   std::vector<std::vector<Step>> runs_ = {};
+  std::vector<std::pair<std::size_t, std::size_t>> depths_ = {};  // policy calls seen, depth
 };
 
-/// The reward of what a selector chooses.
+/// Several recorders that watch the same batch, or none.
+struct Recorders {
+  std::vector<CurveRecorder*> all = {};
+
+  void on(const tilt::RunProgressed& event) {
+    for (CurveRecorder* recorder : all) recorder->on(event);
+  }
+};
+
+/// What a candidate is worth: the reward model's own word, also where a method has transformed it.
+[[nodiscard]] inline double worth_of(const tilt::Candidate& candidate) {
+  return std::isnan(candidate.raw_reward) ? candidate.reward : candidate.raw_reward;
+}
+
+/// What the choice of a selector is worth.
 template <class Select>
 [[nodiscard]] CurveRecorder::Worth reward_of(Select selector) {
   return [selector](const tilt::Population& population) {
     tilt::Random random(0);
-    return population[selector(population, random).index].reward;
+    return worth_of(population[selector(population, random).index]);
   };
 }

@@ -87,10 +87,12 @@
 <style>
 :root { color-scheme: light dark; --paper: #fcfcfa; --card: #ffffff; --ink: #1c1f23; --soft: #5d6570;
   --edge: #d9dce1; --good: #14713d; --bad: #a63a28;
-  --c1: #5d6570; --c2: #0b62b8; --c3: #b35c00; --c4: #00806a; --c5: #a2307f; --c6: #6a4fc4; --c7: #806600; }
+  --c1: #5d6570; --c2: #0b62b8; --c3: #b35c00; --c4: #00806a; --c5: #a2307f; --c6: #6a4fc4; --c7: #806600;
+  --c8: #c0392b; --c9: #1b7a1b; --c10: #7a4b1e; --c11: #3d7fbf; --c12: #8a8f00; }
 @media (prefers-color-scheme: dark) { :root { --paper: #14171b; --card: #1c2026; --ink: #e6e8eb;
   --soft: #a0a8b3; --edge: #343a43; --good: #6fd39b; --bad: #f0907d;
-  --c1: #a0a8b3; --c2: #62b0ff; --c3: #ffad5c; --c4: #4fd1b5; --c5: #f08bd2; --c6: #b09dff; --c7: #e0c850; } }
+  --c1: #a0a8b3; --c2: #62b0ff; --c3: #ffad5c; --c4: #4fd1b5; --c5: #f08bd2; --c6: #b09dff; --c7: #e0c850;
+  --c8: #ff8a80; --c9: #7fdc7f; --c10: #d9a878; --c11: #8fc3f5; --c12: #d6dc5a; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 66rem; padding: 1rem; background: var(--paper); color: var(--ink);
   font: 1rem/1.5 system-ui, sans-serif; }
@@ -117,7 +119,8 @@ svg text { fill: var(--soft); }
 .mark { fill: var(--c); stroke: var(--card); stroke-width: .8; }
 .c1 { --c: var(--c1); } .c2 { --c: var(--c2); } .c3 { --c: var(--c3); } .c4 { --c: var(--c4); }
 .c5 { --c: var(--c5); } .c6 { --c: var(--c6); }
-.c7 { --c: var(--c7); }
+.c7 { --c: var(--c7); } .c8 { --c: var(--c8); } .c9 { --c: var(--c9); } .c10 { --c: var(--c10); }
+.c11 { --c: var(--c11); } .c12 { --c: var(--c12); }
 .legend { display: flex; flex-wrap: wrap; gap: .1rem 1rem; font-size: .9rem; margin-top: .4rem; }
 .legend svg { width: 1rem; height: .75rem; margin-right: .3rem; }
 .scroll { overflow-x: auto; }

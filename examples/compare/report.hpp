@@ -1,0 +1,191 @@
+#pragma once
+
+// The page and the lines that compare leaves.
+
+#include <string>
+#include <vector>
+
+#include "compare/judge.hpp"
+#include "compare/settings.hpp"
+#include "support/chart.hpp"
+
+inline Chart chart_of(const Part& part) {
+  Chart chart{.title = part.title + ": mean reward against generated tokens",
+              .x_name = "generated tokens a prompt, rejected work included",
+              .y_name = part.reward_name};
+  if (part.key == "ifeval") {
+    chart.lowest = 0;
+    chart.highest = 1;
+  }
+  const double width = interval_width(part.ids.size());
+  for (const Method& method : part.methods) {
+    if (&method == &part.methods.front()) continue;  // one draw: where best of n begins
+    ChartLine line{
+        .name = method.name, .color = method.color, .band = &method == &part.best_of_n()};
+    for (const Point& point : method.curve) {
+      const Estimate e = estimate(point.reward);
+      line.points.push_back({point.mean_tokens(), e.mean, width * e.error, point.setting});
+    }
+    chart.lines.push_back(std::move(line));
+  }
+  if (part.target) {
+    const Estimate e = estimate(part.target->reward);
+    chart.levels.push_back({part.target_name, e.mean, width * e.error});
+  }
+  return chart;
+}
+
+/// The same rewards against depth in place of tokens.
+inline Chart depth_chart_of(const Part& part) {
+  Chart chart = chart_of(part);
+  chart.title = part.title + ": mean reward against sequential depth";
+  chart.x_name = "generations in a row";
+  chart.lines.clear();
+  const double width = interval_width(part.ids.size());
+  for (const Method& method : part.methods) {
+    if (&method == &part.methods.front()) continue;
+    ChartLine line{.name = method.name, .color = method.color};
+    for (const Point& point : method.curve) {
+      const Estimate e = estimate(point.reward);
+      ChartPoint at{point.mean_depth(), e.mean, width * e.error, point.setting};
+      // Of several points of one depth the last, which has the most draws.
+      if (!line.points.empty() && line.points.back().x == at.x) line.points.pop_back();
+      line.points.push_back(std::move(at));
+    }
+    chart.lines.push_back(std::move(line));
+  }
+  return chart;
+}
+
+inline std::string list(const std::vector<std::string>& sentences) {
+  std::string html = "<ul>\n";
+  for (const std::string& sentence : sentences) html += "<li>" + escape(sentence) + "</li>\n";
+  return html + "</ul>\n";
+}
+
+inline std::string html_of(const Part& part) {
+  std::string html = "<h2>" + escape(part.title) + "</h2>\n<p>" + escape(part.lead) + "</p>\n";
+  html += "<div class=\"pair\">\n" + html_chart(chart_of(part)) + list(part.verdicts) + "</div>\n";
+  html += "<h3>Where each method ended</h3>\n" + html_table(part.table);
+  html +=
+      "<p class=\"soft\">Tokens are generated ones, per prompt" +
+      (part.target ? "; “to best of " + std::to_string(draws_to_reach(part)) +
+                         "” is what it took to reach that reward"
+                   : std::string()) +
+      ". Gain: against best of n at equal tokens, paired by prompt, and the same in standard "
+      "errors. "
+      "Reward calls are per prompt. Cached: share of the prompt and prefix tokens that were not "
+      "computed again. Seconds: for all prompts together; methods that share a run share its "
+      "costs, "
+      "and one draw is charged its share of the draws.</p>\n";
+  html += "<h3>Mean reward at equal tokens</h3>\n" + html_table(part.budget_table);
+  html += "<h3>Mean reward at equal depth</h3>\n" + html_chart(depth_chart_of(part)) +
+          html_table(part.depth_table);
+  html +=
+      "<p class=\"soft\">Depth is the number of generations that wait for each other, which sets "
+      "the "
+      "time an answer takes where draws run side by side; in brackets the generated tokens spent "
+      "by "
+      "then. Best of n has depth 1 whatever n is.</p>\n";
+  html += "<h3>What was run</h3>\n<ul>\n";
+  for (const Method& method : part.methods) {
+    html += "<li><strong>" + escape(method.name) + "</strong>: " + escape(method.how) + ".</li>\n";
+  }
+  html += "</ul>\n<h3>Answers side by side</h3>\n";
+  constexpr std::size_t shown = 6;
+  for (std::size_t p = 0; p < std::min(shown, part.ids.size()); ++p) {
+    html += std::string("<details") + (p == 0 ? " open" : "") + "><summary>" +
+            escape(part.questions[p]) + "</summary>\n<div class=\"answers\">\n";
+    for (const Method& method : part.methods) {
+      html += "<div class=\"answer c" + std::to_string(method.color) + "\"><strong>" +
+              escape(method.name) + "</strong> <span class=\"soft\">reward " +
+              number(method.answer_rewards[p], 2) + "</span><pre>" + escape(method.answers[p]) +
+              "</pre></div>\n";
+    }
+    html += "</div></details>\n";
+  }
+  return html;
+}
+
+inline std::string page(const Settings& s, const std::vector<Part>& parts, const std::string& model,
+                        std::size_t threads) {
+  std::string html = page_head("tilt: methods at matched compute");
+  html +=
+      "<h1>Test-time alignment at matched compute</h1>\n<p>One frozen model, several ways to spend "
+      "the same number of generated tokens on better answers.</p>\n<p class=\"soft\">" +
+      escape(s.model.filename().string()) + " on " + std::to_string(threads) +
+      (threads == 1 ? " thread" : " threads") + ", seed " + std::to_string(s.seed) + ", tilt " +
+      TILT_VERSION + (s.full ? ", long run" : ", short run: few prompts, wide intervals") +
+      ".</p>\n";
+  html += "<div class=\"verdict\">\n";
+  for (const Part& part : parts) {
+    html += "<p><strong>" + escape(part.title) + ".</strong> " + escape(part.in_short) + "</p>\n";
+  }
+  html += "</div>\n<h2>All methods</h2>\n" + html_table(overview(parts)) +
+          "<p class=\"soft\">Where each method ended: generated tokens and generations in a row, "
+          "per prompt. "
+          "The parts have other rewards and other lengths of answers; a dash: the method was not "
+          "run there "
+          "(CARDS needs a reward of prefixes, TPO answers that have room for its tags).</p>\n";
+  for (const Part& part : parts) html += html_of(part);
+  html +=
+      "<h2>How to read this</h2>\n<ul>\n"
+      "<li>Compute is counted in generated tokens per prompt: every token that the model drew, "
+      "rejected proposals and end tokens included. Scoring and prompts are not in it; the tables "
+      "have reward calls, cached tokens and seconds beside it.</li>\n"
+      "<li>± is one standard error of the mean over prompts; the band and the bars at the ends of "
+      "the lines are 95 % intervals (Student’s t). Differences are paired by prompt, which is why "
+      "they can be clear where intervals overlap. With more than one comparison on a page, two "
+      "standard errors are a hint "
+      "and no proof.</li>\n"
+      "<li>“Last state” has the law that QAlign claims; “highest reward” has not, and is shown "
+      "because it is what best of n does with its draws.</li>\n"
+      "<li>The draws that set ceiling and goal of rejection and CARDS (a high quantile of the "
+      "rewards "
+      "under B; for “CARDS, sharp” the highest) are not charged to them.</li>\n</ul>\n<p "
+      "class=\"soft\">Model: " +
+      escape(model) + ". The numbers are in results.jsonl beside this page.</p>\n";
+  return html + page_foot();
+}
+
+/// results.jsonl: the settings, every answer, and every point of every curve.
+inline std::string lines(const Settings& s, const std::vector<Part>& parts,
+                         const std::string& model) {
+  std::string text;
+  const auto add = [&](const json& j) {
+    text += j.dump(-1, ' ', false, json::error_handler_t::replace) + '\n';
+  };
+  add({{"kind", "settings"},
+       {"model", s.model.filename().string()},
+       {"fingerprint", model},
+       {"seed", s.seed},
+       {"full", s.full},
+       {"version", TILT_VERSION}});
+  for (const Part& part : parts) {
+    const auto add_curve = [&](const std::string& name, const Curve& curve) {
+      for (const Point& point : curve) {
+        const Estimate e = estimate(point.reward);
+        add({{"kind", "point"},
+             {"part", part.key},
+             {"method", name},
+             {"setting", point.setting},
+             {"tokens", tilt::number_to_json(point.mean_tokens())},
+             {"depth", tilt::number_to_json(point.mean_depth())},
+             {"reward", tilt::number_to_json(e.mean)},
+             {"standard_error", tilt::number_to_json(e.error)},
+             {"rewards", tilt::numbers_to_json(point.reward)}});
+      }
+    };
+    for (json row : part.rows) {
+      row["kind"] = "answer";
+      add(row);
+    }
+    for (const Method& method : part.methods) add_curve(method.name, method.curve);
+    if (part.target) add_curve(part.target_name, {*part.target});
+    add({{"kind", "verdict"}, {"part", part.key}, {"text", part.in_short}});
+    for (const std::string& verdict : part.verdicts) {
+      add({{"kind", "verdict"}, {"part", part.key}, {"text", verdict}});
+    }
+  }
+  return text;
+}

@@ -335,3 +335,36 @@ TEST_CASE("self-certainty is that of the logits of every position", "[engine]") 
   // The planted fault, positions one late: the same comparison sees it.
   CHECK(std::abs(late - score(generic)) > 1e-3);
 }
+
+TEST_CASE("self-certainty of a long response goes on over several batches", "[engine]") {
+  Policy& policy = shared_policy();
+  Response y;
+  while (y.tokens.size() < 160) {  // more than the logits that one call gives
+    for (const Token token : policy.tokenize(" The sea is wide and cold, and gulls cry over it.")) {
+      y.tokens.push_back(token);
+    }
+  }
+  const std::vector<double> certainties = policy.self_certainty(question, y);
+  REQUIRE(certainties.size() == y.tokens.size());
+  // In batches of more than about 64 tokens llama.cpp computes in another way, which moves a certainty
+  // by 0.1 to 0.5; positions that were shifted or mixed up would move it by much more.
+  const std::size_t begin = 110, end = 150;
+  double apart = 0, late = 0, before = 0;
+  for (std::size_t t = begin; t <= end; ++t) {
+    const std::vector<float> logits = policy.logits(question, y.first(t));
+    const double certainty = tilt::certainty_of(std::span<const float>(logits));
+    apart += std::abs(certainties[t] - certainty);
+    late += std::abs(certainties[t - 1] - certainty);
+    before += std::abs(certainties[t + 1] - certainty);
+  }
+  const double n = end - begin + 1;
+  CAPTURE(apart / n, late / n, before / n);
+  CHECK(apart / n < 0.25);
+  CHECK(late / n > 0.25);  // the planted faults: one late, one early
+  CHECK(before / n > 0.25);
+  // Log-probs that are held do not stand in for certainties, and both agree in length.
+  CHECK(policy.log_probs(question, y).size() == y.tokens.size());
+  CHECK(policy.self_certainty(question, y).size() == y.tokens.size());
+  CHECK(policy.self_certainty(question, {}).empty());
+  CHECK_THROWS_AS(policy.self_certainty(Prompt::from_tokens({}), {.tokens = {5}}), PolicyError);
+}

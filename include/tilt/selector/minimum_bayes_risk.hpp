@@ -17,15 +17,15 @@ namespace tilt {
 /// Law: given the population it returns argmax_i sum_j w_j u(y_i, y_j), over all j, i itself included;
 /// the first argument of the utility is the hypothesis y_i, the second the reference y_j. Over n draws
 /// from a law q that sum estimates, up to a factor, the expected utility of y_i when the right answer
-/// follows q: the base law over `BestOfN`, the tilted law over `QAlign`, `Cards` or `Rejection`. With
+/// follows q: the base law over `BestOfN`, the tilted law over `QAlign`. With
 /// `exact_match` it is a majority vote over texts.
 ///
 /// Weights are those of the candidates, never rewards: rewards are not looked at. The self-term is
 /// kept, as an average over draws from q has it. For utilities of the same u(y, y) it only matters where
 /// weights differ.
 ///
-/// Ties, to 1e-11 of the largest utility, go to the earliest; candidates of weight 0 count, as hypotheses and as references, when there
-/// are no others. Nothing is chosen of an empty population; a single candidate is chosen. The share is
+/// Ties, to 1e-11 of the largest utility, go to the earliest. Candidates of weight 0 count, as
+/// hypotheses and as references, when there are no others. Nothing is chosen of an empty population; a single candidate is chosen. The share is
 /// the chosen candidate's expected utility, sum_j w_j u_ij / sum_j w_j, clamped to 0..1: with
 /// `exact_match` the share of the vote, with `token_f1` the mean overlap with the population; with a
 /// utility of another range it says little.
@@ -35,8 +35,7 @@ namespace tilt {
 /// a failed result; what the utility throws passes through
 ///
 /// Source: as in 2406.00049 and 2310.01387. Codes differ in whether they keep the self-term; here it is
-/// kept. Raw rewards as weights, as some use them, would make the choice change with a constant that is
-/// added to the reward.
+/// kept. Raw rewards as weights would make the choice depend on a constant that is added to the reward.
 template <class U = TokenF1>
 class MinimumBayesRisk {
  public:

@@ -85,9 +85,9 @@ struct InnerSelector<S> {
 ///
 /// A sampler that scores prefixes (`Cards`) does not compile: prefixes have another quantile law.
 ///
-/// Source: Balashankar et al. 2024 (2412.19792), there for training (CTRL); here the same
-/// tilt is sampled. Differs from its estimator: ties count 1/2, the references are of this prompt, and
-/// no quantile is interpolated.
+/// Source: Balashankar et al. 2024 (2412.19792), there for training (CTRL); here the same tilt is
+/// sampled. Differs from its estimator: the references are of this prompt, and no quantile is
+/// interpolated.
 template <Sampler S>
 class Calibrated {
   static_assert(!static_needs<S>().partial_reward,
@@ -99,8 +99,7 @@ class Calibrated {
         { sampler.options().max_tokens } -> std::convertible_to<std::size_t>;
       },
       "tilt::Calibrated: references are drawn from the sampler's base law; give the sampler a "
-      "member "
-      "options() with law and max_tokens, as BestOfN, QAlign and Rejection have");
+      "member options() with law and max_tokens, as BestOfN, QAlign and Rejection have");
 
  public:
   using DefaultSelector = typename InnerSelector<S>::type;

@@ -1,0 +1,566 @@
+#include "tilt/sampler/calibrated.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/exact_laws.hpp"
+#include "support/law_table.hpp"
+#include "support/refused.hpp"
+#include "support/round_bench.hpp"
+#include "support/runs.hpp"
+#include "support/toy.hpp"
+#include "tilt/decoder.hpp"
+#include "tilt/sampler/best_of_n.hpp"
+#include "tilt/sampler/cards.hpp"
+#include "tilt/sampler/qalign.hpp"
+#include "tilt/sampler/rejection.hpp"
+#include "tilt/testing/check_sampler.hpp"
+
+using namespace tilt;
+using namespace tilt::testing;
+using Catch::Matchers::WithinAbs;
+using law_table::expect_caught;
+using law_table::expect_law;
+using law_table::expect_mean;
+using law_table::MeanCheck;
+using runs::contains;
+using runs::response_of;
+
+namespace {
+
+constexpr std::size_t runs_of_law = 20'000;
+constexpr std::size_t most = toy::max_tokens;
+using Phi = std::function<double(double)>;
+
+// The rewards of the references of the empty prompt, drawn by the test from the work that is asked for.
+std::vector<double> references_of(std::size_t K, std::uint64_t seed = 1) {
+  RoundBench bench(Calibrated{BestOfN{{.n = 3, .max_tokens = most}}, {.references = K}}, seed);
+  const auto draws = bench.ask();
+  REQUIRE(draws.size() == 3 + K);
+  auto policy = toy::policy();
+  std::vector<double> rewards;
+  for (const Draw& draw : draws.subspan(3)) {
+    CHECK((draw.to_generate && draw.to_score && draw.work.prefix.empty()));
+    Response response;
+    policy.generate({&draw.work, 1}, {&response, 1});
+    rewards.push_back(tied_toy::reward_of(response.tokens));
+  }
+  return rewards;
+}
+
+// How a response's quantile is computed, rightly and wrongly.
+struct Rule {
+  double of_equals = 0.5, with_itself = 0;
+  double operator()(const std::vector<double>& references, double reward) const {
+    double below = 0, equal = with_itself;
+    for (const double r : references) {
+      if (r < reward) ++below;
+      if (r == reward) ++equal;
+    }
+    return (below + of_equals * equal) / (static_cast<double>(references.size()) + with_itself);
+  }
+};
+
+// The transformed rewards of all responses, given the references.
+std::vector<double> transformed(const ResponseLaw& base, const std::vector<double>& references,
+                                const Phi& phi) {
+  return base.evaluate(
+      [&](const Response& y) { return phi(Rule{}(references, tied_toy::reward_of(y.tokens))); });
+}
+
+template <class D>
+LawCheck answers(const D& decoder, const ResponseLaw& states, std::vector<double> law,
+                 RunOptions options = {}) {
+  LawCheck check(std::move(law));
+  for_each_run(
+      decoder, runs_of_law,
+      [&](const Result& result) { check.count(states.index_of(result.answer.response)); }, options);
+  return check;
+}
+
+template <class S>
+auto decoder_of(S sampler, CalibratedOptions options) {
+  return Decoder{toy::policy(), tied_toy::reward(), Calibrated{sampler, options}};
+}
+
+std::string text_of(const Population& population) {
+  std::string text;
+  for (const Candidate& candidate : population) text += runs::text_of(candidate);
+  return text;
+}
+
+// Answers all pending work with the toy model.
+template <class S>
+void run(Session<S>& session) {
+  auto policy = toy::policy();
+  while (!session.finished()) {
+    for (const Work& work : session.pending()) {
+      if (work.generation != nullptr) {
+        Response out;
+        policy.generate({work.generation, 1}, {&out, 1});
+        session.supply(work.id, out);
+      } else {
+        session.supply(work.id, tied_toy::reward_of(work.scoring->response->tokens));
+      }
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("Calibrated refuses options out of range and names them") {
+  const BestOfN inner{{.n = 2}};
+  expect_refused(
+      [&] {
+        Calibrated{inner, {.references = 0}};
+      },
+      "CalibratedOptions.references", "0");
+  const auto refused = [&](Phi phi, const std::string& value) {
+    expect_refused(
+        [&] {
+          Calibrated{inner, {.references = 2, .transform = phi}};
+        },
+        "CalibratedOptions.transform", value);
+  };
+  refused({}, "empty");
+  refused([](double u) { return 1 - u; }, "0.75 at the quantile 0.25 after 1");
+  refused([](double u) { return u < 0.5 ? 0 : unset; }, "nan at the quantile 0.5");
+  refused([](double u) { return u < 1 ? 0 : infinity; }, "inf at the quantile 1");
+  // Only the quantiles that K references can give are looked at: here 1/2 K is not.
+  CHECK_NOTHROW(Calibrated{
+      inner, {.references = 1, .transform = [](double u) { return u == 0.25 ? unset : u; }}});
+  CHECK_NOTHROW(Calibrated{inner});
+  CHECK(Calibrated{inner}.options().references == 64);
+}
+
+TEST_CASE("Calibrated: a transform that is made for a beta wants a sampler of this beta") {
+  const CalibratedOptions options{.transform = transform::best_of(4, 0.2)};
+  expect_refused([&] { Calibrated(QAlign{{.beta = 0.1}}, options); }, "CalibratedOptions.transform",
+                 "made for beta = 0.2");
+  expect_refused(
+      [&] { Calibrated(Rejection{{.beta = 1}}, {.transform = transform::worst_of(2, 2)}); },
+      "CalibratedOptions.transform", "made for beta = 2");
+  CHECK_NOTHROW(Calibrated{QAlign{{.beta = 0.2}}, options});
+  CHECK_NOTHROW(Calibrated{Rejection{{.beta = 0.2}}, options});
+  CHECK_NOTHROW(Calibrated{BestOfN{}, options});  // which has none
+}
+
+TEST_CASE("Calibrated: a ceiling that was not given is the transform's largest value") {
+  CHECK(Calibrated{Rejection{}}.sampler().options().ceiling == 1);
+  CHECK(Calibrated{Rejection{}, {.transform = transform::exponential(2)}}
+            .sampler()
+            .options()
+            .ceiling == std::exp(2.0));
+  CHECK(Calibrated{Rejection{{.ceiling = 0.8}}}.sampler().options().ceiling == 0.8);
+  CHECK_NOTHROW(Session(Calibrated{Rejection{}}, "p"));
+}
+
+TEST_CASE("Calibrated forwards what the inner sampler says of itself") {
+  using Chains = Calibrated<QAlign>;
+  STATIC_REQUIRE(std::is_same_v<Chains::DefaultSelector, LastState>);
+  STATIC_REQUIRE(std::is_same_v<Calibrated<BestOfN>::DefaultSelector, HighestReward>);
+  STATIC_REQUIRE(Chains::needs.policy.tokens);
+  STATIC_REQUIRE(!Calibrated<BestOfN>::needs.policy.tokens);
+  STATIC_REQUIRE(SharesFirstRound<Chains>);
+  STATIC_REQUIRE(!SharesFirstRound<QAlign>);
+  const SamplingLaw law{.temperature = 0.5};
+  const Chains chains{QAlign{{.chains = 3, .law = law, .recycle = true}}};
+  CHECK(chains.lanes() == 3);
+  CHECK_FALSE(chains.emits_states());
+  CHECK(Calibrated{BestOfN{}}.emits_states());
+  CHECK(chains.law() == law);
+  CHECK(needs_of(chains).policy.tokens);
+  CHECK(chains.key_of("p") ==
+        ReferenceKey{.prompt = "p", .law = law, .references = 64, .max_tokens = 256});
+}
+
+TEST_CASE("Calibrated keeps the semantics of samplers") {
+  const std::vector<std::string> none;
+  CHECK(check_sampler(Calibrated{BestOfN{{.n = 4, .max_tokens = 6}}, {.references = 5}}) == none);
+  CHECK(check_sampler(Calibrated{Rejection{{.beta = 0.2, .max_tokens = 6}}, {.references = 5}}) ==
+        none);
+  CHECK(check_sampler(Calibrated{QAlign{{.beta = 0.2, .steps = 5, .chains = 3, .max_tokens = 6}},
+                                 {.references = 5}}) == none);
+  ReferenceStore store;
+  CHECK(check_sampler(Calibrated{QAlign{{.beta = 0.2, .steps = 5, .chains = 3, .max_tokens = 6}},
+                                 {.references = 5, .store = store}}) == none);
+}
+
+TEST_CASE("Calibrated: references stand behind the first work, with seeds that no run changes") {
+  const std::vector<double> wanted = references_of(8, 1);
+  CHECK(references_of(8, 2) == wanted);
+  CHECK(references_of(9) != wanted);
+
+  const Calibrated sampler{BestOfN{{.n = 3, .max_tokens = most}}, {.references = 8}};
+  RoundBench plain(BestOfN{{.n = 3, .max_tokens = most}});
+  RoundBench bench(sampler);
+  const auto inner = plain.ask(), all = bench.ask();
+  for (std::size_t i = 0; i < 3; ++i) CHECK(all[i].work.seed == inner[i].work.seed);
+  for (std::size_t i = 0; i < 8; ++i) {
+    CHECK(all[3 + i].work.seed == sampler.key_of({}).seed(i));
+  }
+  CHECK(bench.sampler.prepares(bench.state));
+}
+
+TEST_CASE("Calibrated: rewards become transformed quantiles, and the raw ones are kept") {
+  RoundBench bench(Calibrated{BestOfN{{.n = 4, .max_tokens = 4}},
+                              {.references = 4, .transform = transform::exponential(2)}});
+  REQUIRE(bench.ask().size() == 8);
+  const std::vector<double> rewards = {5, 2, -infinity, 0, 1, 2, 2, -infinity};
+  for (std::size_t i = 0; i < 8; ++i) {
+    bench.answer(i, tokens_of({static_cast<Token>(i)}), rewards[i]);
+  }
+  bench.tell();
+  REQUIRE(bench.population.size() == 4);  // the references are no candidates
+  const double expected[] = {std::exp(2.0), std::exp(2 * 0.75), -infinity, std::exp(2 * 0.25)};
+  for (std::size_t i = 0; i < 4; ++i) {
+    CHECK(bench.population[i].raw_reward == rewards[i]);
+    CHECK(bench.population[i].reward == expected[i]);
+    CHECK(bench.population[i].response.tokens == std::vector<Token>{static_cast<Token>(i)});
+  }
+  CHECK(bench.ask().empty());
+}
+
+TEST_CASE("Calibrated: the law given the references", "[law]") {
+  const ResponseLaw base = toy::base_law();
+  const std::vector<double> p = base.probabilities();
+  const std::size_t K = 16;
+  const std::vector<double> references = references_of(K);
+  const double beta = 0.3;
+  ReferenceStore store;
+
+  const auto tilted_by = [&](const Phi& phi) {
+    return exact::capped_rejection(
+               p, transformed(base, references, phi),
+               exact::acceptances(transformed(base, references, phi), phi(1), beta), npos)
+        .law;
+  };
+  expect_law("Calibrated BestOfN: n = 4",
+             answers(decoder_of(BestOfN{{.n = 4, .max_tokens = most}}, {.references = K}), base,
+                     exact::best_of_n(p, transformed(base, references, transform::identity), 4)));
+
+  const std::vector<std::pair<std::string, Phi>> transforms = {
+      {"identity", transform::identity},
+      {"log", transform::log},
+      {"exponential(1)", transform::exponential(1)},
+      {"best_of(4)", transform::best_of(4, beta)},
+      {"worst_of(4)", transform::worst_of(4, beta)}};
+  for (const auto& [name, phi] : transforms) {
+    expect_law(
+        "Calibrated Rejection: " + name,
+        answers(decoder_of(
+                    Rejection{
+                        {.beta = beta, .max_rejections = npos, .max_tokens = most, .parallel = 4}},
+                    {.references = K, .transform = phi, .store = store}),
+                base, tilted_by(phi)));
+  }
+  CHECK(store.size() == 1);
+  for (const std::size_t chains : {1u, 3u}) {
+    expect_law("Calibrated QAlign: identity, lanes: " + to_text(chains),
+               answers(decoder_of(QAlign{{.beta = beta,
+                                          .steps = chains == 1 ? 20u : 12u,
+                                          .chains = chains,
+                                          .max_tokens = most}},
+                                  {.references = K, .store = store}),
+                       base, tilted_by(transform::identity)));
+  }
+  CHECK(total_variation(tilted_by(transform::identity), p) > 0.15);
+}
+
+TEST_CASE("Calibrated: without a store every run draws the same references", "[law]") {
+  const ResponseLaw base = toy::base_law();
+  const std::vector<double> references = references_of(4);
+  const std::vector<double> rewards = transformed(base, references, transform::identity);
+  const exact::Capped capped = exact::capped_rejection(base.probabilities(), rewards,
+                                                       exact::acceptances(rewards, 1, 0.3), npos);
+  MeanCheck calls(capped.candidates + 4);
+  LawCheck check(capped.law);
+  for_each_run(decoder_of(Rejection{{.beta = 0.3, .max_rejections = npos, .max_tokens = most}},
+                          {.references = 4}),
+               runs_of_law, [&](const Result& result) {
+                 check.count(base.index_of(result.answer.response));
+                 calls.add(static_cast<double>(result.spent.policy_calls));
+               });
+  expect_law("Calibrated Rejection: references drawn in each run", check);
+  expect_mean("Calibrated Rejection: draws with the references", calls);
+}
+
+TEST_CASE("the check of Calibrated sees the bugs of calibration", "[law]") {
+  // Given the references, calibration is a function of the reward: a bug is another function.
+  const ResponseLaw base = toy::base_law();
+  const double beta = 0.15;
+  const auto law_of = [&](std::size_t K, const Phi& phi, const Phi& wrong_reward) {
+    const std::vector<double> rewards = transformed(base, references_of(K), phi);
+    RewardFunction reward{[&](const Prompt&, const Response& y) {
+      return wrong_reward(tied_toy::reward_of(y.tokens));
+    }};
+    Decoder decoder{toy::policy(), reward,
+                    Rejection{{.beta = beta,
+                               .ceiling = phi(1),
+                               .max_rejections = npos,
+                               .max_tokens = most,
+                               .parallel = 8}}};
+    return answers(decoder, base,
+                   exact::capped_rejection(base.probabilities(), rewards,
+                                           exact::acceptances(rewards, phi(1), beta), npos)
+                       .law);
+  };
+  const std::vector<double> four = references_of(4), many = references_of(16);
+  expect_law("calibration written a second time",
+             law_of(4, transform::identity, [&](double r) { return Rule{}(four, r); }));
+  const Rule among{.with_itself = 1}, whole{.of_equals = 1};
+  expect_caught("a candidate among its own 4 references",
+                law_of(4, transform::identity, [&](double r) { return among(four, r); }));
+  expect_caught("equal references counted whole",
+                law_of(16, transform::identity, [&](double r) { return whole(many, r); }));
+  expect_caught("transform exponential(1) applied twice",
+                law_of(16, transform::exponential(1), [&](double r) {
+                  return std::exp(std::exp(Rule{}(many, r))) - std::exp(std::exp(1.0)) +
+                         std::exp(1.0);
+                }));
+
+  // References of the run's own: the law given the fixed ones is missed, though not its mean.
+  const std::vector<double> rewards = transformed(base, four, transform::identity);
+  LawCheck redrawn(exact::capped_rejection(base.probabilities(), rewards,
+                                           exact::acceptances(rewards, 1, beta), npos)
+                       .law);
+  for (std::uint64_t run = 0; run < runs_of_law; ++run) {
+    Random random(run, 77);
+    const std::vector<double> log_p = base.log_probs();
+    std::vector<double> own;
+    for (int i = 0; i < 4; ++i) {
+      own.push_back(tied_toy::reward_of(base.response(random.categorical(log_p)).tokens));
+    }
+    for (;;) {
+      const std::size_t y = random.categorical(log_p);
+      const double u = Rule{}(own, tied_toy::reward_of(base.response(y).tokens));
+      if (random.log_uniform() >= (u - 1) / beta) continue;
+      redrawn.count(y);
+      break;
+    }
+  }
+  expect_caught("4 references redrawn in every run", redrawn);
+}
+
+TEST_CASE("Calibrated: missing scores are left out, not counted as 0", "[law]") {
+  // Responses of two tokens have no score; the run rejects them.
+  const auto scored = [](TokenSpan tokens) {
+    return tokens.size() == 2 ? unset : tied_toy::reward_of(tokens) - 3;
+  };
+  const ResponseLaw base = toy::base_law();
+  const std::size_t K = 16;
+  const double beta = 0.3;
+  std::vector<double> left, zeroed;
+  {
+    RoundBench bench(Calibrated{BestOfN{{.n = 1, .max_tokens = most}}, {.references = K}});
+    auto policy = toy::policy();
+    for (const Draw& draw : bench.ask().subspan(1)) {
+      Response response;
+      policy.generate({&draw.work, 1}, {&response, 1});
+      const double r = scored(response.tokens);
+      if (!std::isnan(r)) left.push_back(r);
+      zeroed.push_back(std::isnan(r) ? 0 : r);
+    }
+  }
+  REQUIRE(left.size() < K);
+  const auto law_with = [&](const std::vector<double>& references) {
+    const std::vector<double> rewards = base.evaluate([&](const Response& y) {
+      const double r = scored(y.tokens);
+      return std::isnan(r) ? -infinity : Rule{}(references, r);
+    });
+    return exact::capped_rejection(base.probabilities(), rewards,
+                                   exact::acceptances(rewards, 1, beta), npos)
+        .law;
+  };
+  RewardFunction reward{[&](const Prompt&, const Response& y) { return scored(y.tokens); }};
+  Decoder decoder{
+      toy::policy(), reward,
+      Calibrated{
+          Rejection{{.beta = beta, .max_rejections = npos, .max_tokens = most, .parallel = 4}},
+          {.references = K}}};
+  const RunOptions rejecting{.on_nan = OnNan::reject};
+  expect_law("Calibrated Rejection: references without a score",
+             answers(decoder, base, law_with(left), rejecting));
+  expect_caught("references without a score counted as 0",
+                answers(decoder, base, law_with(zeroed), rejecting));
+  const Result result = decoder("", rejecting);
+  CHECK(stat_of(result.stats, "references") == static_cast<double>(left.size()));
+  CHECK(stat_of(result.stats, "reference_failures") == static_cast<double>(K - left.size()));
+}
+
+TEST_CASE("drop_below draws again until the quantile is high enough", "[law]") {
+  const ResponseLaw base = toy::base_law();
+  const std::vector<double> p = base.probabilities();
+  const std::size_t K = 64;
+  const std::vector<double> references = references_of(K);
+  const double tau = 0.3935;
+  const std::vector<double> quantiles = transformed(base, references, transform::identity);
+  std::vector<double> law(p.size());
+  double kept = 0;
+  for (std::size_t i = 0; i < p.size(); ++i) kept += quantiles[i] >= tau ? p[i] : 0;
+  for (std::size_t i = 0; i < p.size(); ++i) law[i] = quantiles[i] >= tau ? p[i] / kept : 0;
+  CHECK_THAT(kept, WithinAbs(1 - tau, 0.15));  // ties and 64 references blur the threshold
+
+  ReferenceStore store;
+  LawCheck check(law), plain(law);
+  MeanCheck draws(1 / kept);
+  // Whatever beta is.
+  for_each_run(
+      decoder_of(Rejection{{.beta = 17, .max_rejections = npos, .max_tokens = most}},
+                 {.references = K, .transform = transform::drop_below(tau), .store = store}),
+      runs_of_law, [&](const Result& result) {
+        check.count(base.index_of(result.answer.response));
+        draws.add(stat_of(result.stats, "draws"));
+      });
+  expect_law("Calibrated Rejection: drop_below(0.3935)", check);
+  expect_mean("Calibrated Rejection: draws of drop_below(0.3935)", draws);
+  // One that ranks what is dropped lowest, but draws it.
+  for_each_run(decoder_of(Rejection{{.beta = 1, .max_rejections = npos, .max_tokens = most}},
+                          {.references = K,
+                           .transform = [tau](double u) { return u >= tau ? 0.0 : -1.0; },
+                           .store = store}),
+               runs_of_law,
+               [&](const Result& result) { plain.count(base.index_of(result.answer.response)); });
+  expect_caught("the bottom made unlikely, not dropped", plain);
+}
+
+TEST_CASE("Calibrated: results are the same whether the store has the references or not") {
+  const auto with = [](std::size_t chains, const CalibratedOptions& options, std::uint64_t seed) {
+    Session session(
+        Calibrated{QAlign{{.beta = 0.2, .steps = 6, .chains = chains, .max_tokens = 4}}, options},
+        "", {.seed = seed});
+    run(session);
+    return session.result(LastState{});
+  };
+  for (const std::size_t chains : {1u, 3u}) {
+    ReferenceStore store;
+    const CalibratedOptions stored{.references = 12, .store = store}, plain{.references = 12};
+    const Result first = with(chains, stored, 1), second = with(chains, stored, 1),
+                 other = with(chains, stored, 2), without = with(chains, plain, 1);
+    CHECK(text_of(first.candidates) == text_of(without.candidates));
+    CHECK(text_of(first.candidates) == text_of(second.candidates));
+    CHECK(text_of(first.candidates) != text_of(other.candidates));
+    CHECK(first.spent.policy_calls == 12 + chains * 7);
+    CHECK(without.spent.policy_calls == 12 + chains * 7);  // once for all chains
+    CHECK(second.spent.policy_calls == chains * 7);
+    CHECK(second.spent.reward_calls == chains * 7);
+    CHECK(first.spent.rounds == 7);
+    for (const Result& result : {first, second, without}) {
+      CHECK(stat_of(result.stats, "references") == 12);
+      CHECK(stat_of(result.stats, "reference_failures") == 0);
+      CHECK(stat_of(result.stats, "acceptance") > 0);  // the inner sampler's
+      CHECK_THAT(stat_of(result.stats, "plug_in_bias"), WithinAbs(1, 1e-12));
+      CHECK(stat_of(result.stats, "dkw_band") == dkw_band(12));
+      CHECK(result.law_holds);
+    }
+    CHECK(store.size() == 1);
+  }
+}
+
+TEST_CASE("Calibrated: references that fail are left out and counted") {
+  // Draws 3 .. 6 are the references; of these 3 and 5 fail.
+  RoundBench bench(Calibrated{BestOfN{{.n = 3, .max_tokens = 4}}, {.references = 4}});
+  REQUIRE(bench.ask().size() == 7);
+  for (const std::size_t i : {0u, 1u, 2u, 4u, 6u}) {
+    bench.answer(i, tokens_of({static_cast<Token>(i)}), static_cast<double>(i));
+  }
+  bench.fail(3);
+  bench.fail(5);
+  bench.tell();
+  REQUIRE(bench.population.size() == 3);
+  CHECK(bench.population[2].reward == 0);
+  CHECK(bench.state.references->size() == 2);
+  CHECK(bench.state.failures == 2);
+  const Stats stats = bench.sampler.stats(std::span(&bench.state, 1), bench.population);
+  CHECK(stat_of(stats, "references") == 2);
+  CHECK(stat_of(stats, "reference_failures") == 2);
+  CHECK(stat_of(stats, "dkw_band") == dkw_band(2));
+}
+
+TEST_CASE("Calibrated: without any reference nothing is scored, and the run ends") {
+  ReferenceStore store;
+  RoundBench bench(
+      Calibrated{QAlign{{.beta = 0.2, .max_tokens = 4}}, {.references = 2, .store = store}});
+  REQUIRE(bench.ask().size() == 3);
+  bench.answer(0, tokens_of({1}), 2.5);
+  bench.fail(1);
+  bench.fail(2);
+  bench.tell();
+  REQUIRE(bench.population.size() == 1);
+  CHECK(std::isnan(bench.population[0].reward));
+  CHECK(bench.population[0].raw_reward == 2.5);
+  CHECK(bench.population[0].weight == 0);
+  CHECK(bench.ask().empty());
+  CHECK(store.size() == 0);
+  CHECK(stat_of(bench.sampler.stats(std::span(&bench.state, 1), bench.population), "references") ==
+        0);
+  Random random(1);
+  CHECK(LastState{}(bench.population, random).index == 0);  // an answer when nothing better exists
+
+  // The same through a session of several lanes, with a policy that never draws a reference.
+  const Calibrated sampler{QAlign{{.beta = 0.2, .steps = 3, .chains = 3, .max_tokens = 4}},
+                           {.references = 2}};
+  Session session(sampler, "", {.on_failure = OnFailure::survive});
+  while (!session.finished()) {
+    for (const Work& work : session.pending()) {
+      if (work.scoring != nullptr) {
+        session.supply(work.id, 1.0);
+      } else if (work.generation->seed == sampler.key_of({}).seed(0) ||
+                 work.generation->seed == sampler.key_of({}).seed(1)) {
+        session.fail(work.id, std::make_exception_ptr(std::runtime_error("no reference")));
+      } else {
+        session.supply(work.id, response_of({1}));
+      }
+    }
+  }
+  const Result result = session.result(LastState{});
+  CHECK(result.candidates.size() == 1);
+  CHECK(std::isnan(result.answer.reward));
+  CHECK(result.failures.size() == 2);
+  CHECK_FALSE(result.law_holds);
+  CHECK(stat_of(result.stats, "reference_failures") == 2);
+}
+
+TEST_CASE("Calibrated: a budget that ends before all references are in uses those that are") {
+  ReferenceStore store;
+  const Calibrated sampler{BestOfN{{.n = 3, .max_tokens = 4}}, {.references = 8, .store = store}};
+  for (const std::size_t calls : {0u, 2u, 3u, 5u, 11u}) {
+    Session session(sampler, "", {.budget = {.policy_calls = calls}});
+    run(session);
+    const Result result = session.result(HighestReward{});
+    const std::size_t references = calls > 3 ? calls - 3 : 0;
+    CHECK(result.spent.policy_calls == calls);
+    CHECK(result.candidates.size() == std::min<std::size_t>(calls, 3));
+    CHECK(stat_of(result.stats, "references") == static_cast<double>(references));
+    CHECK(stat_of(result.stats, "reference_failures") == 0);
+    CHECK(result.law_holds == (calls == 11));
+    for (const Candidate& candidate : result.candidates) {
+      CHECK(std::isnan(candidate.reward) == (references == 0));
+      CHECK_FALSE(std::isnan(candidate.raw_reward));
+    }
+    CHECK(store.size() == (calls == 11 ? 1 : 0));  // never an incomplete set
+  }
+}
+
+TEST_CASE("Calibrated: other rewards of the same order give the same run") {
+  const auto run_with = [](auto change) {
+    RewardFunction reward{[change](const Prompt&, const Response& y) {
+      return change(tied_toy::reward_of(y.tokens));
+    }};
+    Decoder decoder{toy::policy(), reward,
+                    Calibrated{QAlign{{.beta = 0.2, .steps = 20, .max_tokens = 4}}}};
+    Result result = decoder("", {.seed = 5});
+    std::string text;
+    for (const Candidate& c : result.candidates) text += runs::text_of(c.response);
+    return text;
+  };
+  const std::string wanted = run_with([](double r) { return r; });
+  CHECK(run_with([](double r) { return 1e6 * r - 3; }) == wanted);
+  CHECK(run_with([](double r) { return std::exp(r); }) == wanted);
+  CHECK(run_with([](double r) { return -r; }) != wanted);
+}

@@ -25,10 +25,10 @@ namespace tilt {
 /// weights differ.
 ///
 /// Ties, to 1e-11 of the largest utility, go to the earliest. Candidates of weight 0 count, as
-/// hypotheses and as references, when there are no others. Nothing is chosen of an empty population; a single candidate is chosen. The share is
-/// the chosen candidate's expected utility, sum_j w_j u_ij / sum_j w_j, clamped to 0..1: with
-/// `exact_match` the share of the vote, with `token_f1` the mean overlap with the population; with a
-/// utility of another range it says little.
+/// hypotheses and as references, when there are no others. Nothing is chosen of an empty population; a
+/// single candidate is chosen. The share is the chosen candidate's expected utility,
+/// sum_j w_j u_ij / sum_j w_j, clamped to 0..1: with `exact_match` the share of the vote, with `token_f1`
+/// the mean overlap with the population; with a utility of another range it says little.
 ///
 /// Cost: n^2 utilities for n candidates; memory of the order n. No random number.
 /// @throws Error from a call, naming the pair, when a utility is NaN or infinite: the decoder makes it

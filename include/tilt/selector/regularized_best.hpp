@@ -16,10 +16,9 @@ namespace tilt {
 
 /// How much each term counts beside the reward. All finite, of either sign; 0 leaves a term out.
 struct RegularizedBestOptions {
-  double mbr = 0;  ///< reward per unit of expected utility; > 0 prefers what others agree with
-  double length =
-      0;          ///< reward times tokens, divided by the length; > 0 marks short responses down
-  double kl = 0;  ///< reward per nat of log p; > 0 prefers what the model finds likely
+  double mbr = 0;     ///< reward per unit of expected utility; > 0 prefers what others agree with
+  double length = 0;  ///< reward times tokens, over the length; > 0 marks short responses down
+  double kl = 0;      ///< reward per nat of log p; > 0 prefers what the model finds likely
 };
 
 /// The candidate of the highest reward once its distance from the base law is paid for: regularised
@@ -41,10 +40,10 @@ struct RegularizedBestOptions {
 ///
 /// With all options 0 it is `HighestReward`, and the utility is never called.
 ///
-/// Ties go to the earliest, mean utilities that differ by rounding alone being equal. A reward of -infinity is chosen only when no candidate has a larger one, an
-/// unscored candidate (NaN) only when none is scored, whatever the other terms are. Weights decide who
-/// may be chosen and the mean utility: candidates of weight 0 count when there are no others. The share
-/// is 1.
+/// Ties go to the earliest, mean utilities that differ by rounding alone being equal. A reward of
+/// -infinity is chosen only when no candidate has a larger one, an unscored candidate (NaN) only when
+/// none is scored, whatever the other terms are. Weights decide who may be chosen and the mean utility:
+/// candidates of weight 0 count when there are no others. The share is 1.
 ///
 /// Cost: linear in the number of candidates n; with mbr n^2 utilities. No random number.
 /// @throws InvalidOption unless all options are finite

@@ -33,6 +33,16 @@ expect_refusal("RejectionOptions.ceiling is nan" ${given} --method rejection)
 expect_refusal("SamplingLaw|law.top_p is 2" ${given} --top-p 2)
 expect_refusal("--recycle" ${given} --method qalign --recycle)
 
+expect_refusal("PrsOptions.layers is 5" ${given} --method prs --n 4 --layers 5)
+expect_refusal("EpsilonBestOfOptions.epsilon is 2" ${given} --method epsilon_best_of --epsilon 2)
+expect_refusal("--transform is an option of best_of_n, rejection, qalign, not of cards" ${given} --method cards
+               --reward-goal 1 --transform log)
+expect_refusal("the transform \"nosuch\" is none of" ${given} --transform nosuch)
+expect_refusal("the transform \"best_of:0\" is none of" ${given} --transform best_of:0)
+expect_refusal("transform::drop_below.tau is 1" ${given} --transform drop_below:1)
+expect_refusal("CalibratedOptions.references is 0" ${given} --transform log --references 0)
+expect_refusal("BordaVoteOptions.power is -1" ${given} --selector borda_vote --power=-1)
+
 # Files.
 expect_refusal("cannot read .*none.jsonl" --model m.gguf --prompts ${DIR}/none.jsonl --out ${out})
 expect_refusal("none.gguf does not exist" ${given})

@@ -82,6 +82,25 @@ if(NOT qalign MATCHES "\"tokens\":\\[" OR NOT qalign MATCHES "\"split_r_hat\"" O
   message(FATAL_ERROR "Candidates, diagnostics or the reason to stop are missing")
 endif()
 
+set(tiny --reward words --words 4 --limit 1)
+expect(1 "1 of 1" ${tiny} --out ${DIR}/tpo.jsonl --method tpo --n 2 --rounds 1 --stop-at-close)
+expect(1 "1 of 1" ${tiny} --out ${DIR}/prs.jsonl --method prs --n 4 --preference "Be brief.")
+expect(1 "1 of 1" ${tiny} --out ${DIR}/calibrated.jsonl --method qalign --steps 2 --beta 0.2 --references 4 --transform
+       best_of:4)
+expect(1 "1 of 1" ${tiny} --out ${DIR}/rejected.jsonl --method rejection --references 4 --transform identity)
+expect(1 "1 of 1" ${tiny} --out ${DIR}/mixture.jsonl --method epsilon_best_of --epsilon 0.5 --k 3)
+expect(1 "1 of 1" ${tiny} --out ${DIR}/poisson.jsonl --method best_of_poisson --mu 2)
+expect(1 "1 of 1" ${tiny} --out ${DIR}/rank.jsonl --n 3 --selector rank_draw)
+expect(1 "1 of 1" ${tiny} --out ${DIR}/risk.jsonl --n 3 --selector minimum_bayes_risk)
+expect(1 "1 of 1" ${tiny} --out ${DIR}/regularized.jsonl --n 3 --selector regularized_best --kl 0.01)
+expect(1 "1 of 1" --reward self_certainty --limit 1 --n 3 --selector borda_vote --extract whole --out ${DIR}/borda.jsonl)
+expect(1 "1 of 1" --reward judge --limit 1 --n 2 --out ${DIR}/judge.jsonl)
+file(READ ${DIR}/tpo.jsonl tpo)
+file(READ ${DIR}/calibrated.jsonl calibrated)
+if(NOT tpo MATCHES "\"depth\":[1-4]" OR NOT calibrated MATCHES "\"references\":4")
+  message(FATAL_ERROR "Diagnostics are missing:\n${tpo}\n${calibrated}")
+endif()
+
 # Methods and rewards that do not go together.
 expect(2 "partial" --reward words --limit 2 --method cards --reward-goal 1 --out ${DIR}/none.jsonl)
 expect(2 "temperature|law|neutral" ${contrast} --temperature 0.5 --out ${DIR}/none.jsonl)

@@ -59,6 +59,7 @@ struct Problem {
 
 /// @throws tilt::Error, nlohmann::json::exception when it is not of that form
 Problem read_problem(const json& row) {
+  if (!row.is_object()) throw tilt::Error("it is no JSON object");
   Problem problem;
   row.at("code").get_to(problem.texts);
   for (const json& answer : row.at("pred")) {

@@ -14,6 +14,7 @@
 #include "tilt/core/check.hpp"
 #include "tilt/core/prompt.hpp"
 #include "tilt/reward/combine.hpp"
+#include "tilt/stats/calibration.hpp"
 
 namespace tilt {
 
@@ -67,14 +68,14 @@ class QuantileEnsemble : public RewardParts<Rs...> {
     std::vector<Scoring> work;
     work.reserve(references.size());
     for (const Response& reference : references) work.push_back({&prompt, &reference});
-    Rewards rewards;
+    Members members;
+    std::vector<double> mine;
     this->for_each_part([&](std::size_t member, auto& reward) {
       const auto refuse = [&](std::size_t i, const std::string& cause) {
         throw RewardError("member " + std::to_string(member) +
                           " cannot be calibrated on the prompt " + describe(prompt) +
                           ": reference " + std::to_string(i) + ": " + cause);
       };
-      std::vector<double>& mine = rewards[member];
       mine.assign(references.size(), unset);
       try {
         reward.score(work, mine);
@@ -87,9 +88,9 @@ class QuantileEnsemble : public RewardParts<Rs...> {
       for (std::size_t i = 0; i < mine.size(); ++i) {
         if (!(mine[i] < infinity)) refuse(i, "the reward is " + to_text(mine[i]));
       }
-      std::sort(mine.begin(), mine.end());
+      members.emplace_back(mine);
     });
-    calibration_.insert_or_assign(prompt, std::move(rewards));
+    calibration_.insert_or_assign(prompt, std::move(members));
   }
 
   /// How many references a prompt was calibrated with; 0 if it was not.
@@ -102,7 +103,7 @@ class QuantileEnsemble : public RewardParts<Rs...> {
     std::vector<std::exception_ptr> causes(work.size());
     std::vector<Scoring> known;
     std::vector<std::size_t> place;  // in `work`
-    std::vector<const Rewards*> calibrations;
+    std::vector<const Members*> calibrations;
     for (std::size_t i = 0; i < work.size(); ++i) {
       const auto found = calibration_.find(*work[i].prompt);
       if (found == calibration_.end()) {
@@ -138,7 +139,7 @@ class QuantileEnsemble : public RewardParts<Rs...> {
         const double value = values[member * n + i];
         is_broken = is_broken || !(value < infinity);
         is_forbidden = is_forbidden || value == -infinity;
-        if (!is_broken) item[member] = quantile_among((*calibrations[i])[member], value);
+        if (!is_broken) item[member] = (*calibrations[i])[member](value);
       }
       out[place[i]] = is_broken      ? unset
                       : is_forbidden ? -infinity
@@ -151,22 +152,15 @@ class QuantileEnsemble : public RewardParts<Rs...> {
   }
 
  private:
-  using Rewards = std::array<std::vector<double>, sizeof...(Rs)>;  // per member, ascending
+  using Members = std::vector<ReferenceQuantiles>;  // one per member
   struct Hash {
     std::size_t operator()(const Prompt& prompt) const noexcept {
       return static_cast<std::size_t>(prompt.key());
     }
   };
 
-  static double quantile_among(const std::vector<double>& sorted, double value) {
-    const auto [first, last] = std::equal_range(sorted.begin(), sorted.end(), value);
-    const auto below = static_cast<double>(first - sorted.begin());
-    const auto equal = static_cast<double>(last - first);
-    return (below + 0.5 * equal) / static_cast<double>(sorted.size());
-  }
-
   Rule rule_;
-  std::unordered_map<Prompt, Rewards, Hash> calibration_ = {};
+  std::unordered_map<Prompt, Members, Hash> calibration_ = {};
 };
 
 /// The mean of the members' quantiles, in [0, 1]; see `QuantileEnsemble`.

@@ -1,5 +1,7 @@
 #include "tilt/selector/vote.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -67,4 +69,25 @@ TEST_CASE("Ballots: the index is the highest reward of the class", "[selector]")
   const Population population({saying("1", tilt::unset), saying("1", -infinity), saying("1", 2),
                                saying("2", 9), saying("1", 2)});
   CHECK(Ballots(population, tilt::last_number).decide(std::vector<double>(5)).index == 2);
+}
+
+TEST_CASE("Ballots: sums that are equal on paper tie, whatever the rounding of their logarithms",
+          "[selector]") {
+  std::size_t lost_by_rounding = 0;
+  for (int a = 1; a <= 12; ++a) {
+    for (int b = 1; b <= 12; ++b) {
+      for (int c = std::max(1, a + b - 12); c < std::min(13, a + b); ++c) {
+        const std::vector<int> votes = {a, b, c, a + b - c};
+        std::vector<double> weights;
+        for (const int v : votes) weights.push_back(std::log(v));
+        const Population population({saying("1"), saying("1"), saying("2"), saying("2")});
+        CHECK(Ballots(population, tilt::last_number).decide(weights).answer == "1");
+        // The planted fault: the larger sum of exponentials wins.
+        const double most = *std::max_element(weights.begin(), weights.end());
+        const auto share = [&](std::size_t i) { return std::exp(weights[i] - most); };
+        if (share(2) + share(3) > share(0) + share(1)) ++lost_by_rounding;
+      }
+    }
+  }
+  CHECK(lost_by_rounding > 0);
 }

@@ -5,9 +5,6 @@
 #include <cstddef>
 #include <numeric>
 #include <span>
-#include <string>
-#include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -65,17 +62,8 @@ class BordaVote {
   }
 
   [[nodiscard]] Decision operator()(const Population& population, Random&) const {
-    std::vector<std::string> answers;  // of the voters, in their order
-    const Ballots ballots(population, [&](const Response& response) {
-      std::optional<std::string> answer = extract_answer(extract_, response);
-      if (answer) answers.push_back(*answer);
-      return answer;
-    });
-    std::vector<double> log_votes = log_votes_of(ballots.voters());
-    const double share = keep_winner(answers, log_votes);
-    Decision decision = ballots.decide(log_votes);
-    decision.share = share;
-    return with_text<Extract>(population, std::move(decision));
+    const Ballots ballots(population, extract_);
+    return with_text<Extract>(population, ballots.decide(log_votes_of(ballots.voters())));
   }
 
   [[nodiscard]] const BordaVoteOptions& options() const noexcept { return options_; }
@@ -122,28 +110,6 @@ class BordaVote {
              -std::expm1((power + 1) * (low - high));
     }
     return std::log(sum) - relative(log_best);
-  }
-
-  // Takes the votes of all answers but the winner's away, and returns its share. Sums that are equal on
-  // paper, such as 4 + 1 and 3 + 2, may differ by rounding: they tie.
-  static double keep_winner(std::span<const std::string> answers, std::span<double> log_votes) {
-    std::unordered_map<std::string_view, double> totals;
-    double all = 0, most = 0;
-    const double largest = log_votes.empty() ? 0 : *std::ranges::max_element(log_votes);
-    for (std::size_t i = 0; i < answers.size(); ++i) {
-      const double votes = std::exp(log_votes[i] - largest);
-      double& total = totals[answers[i]];
-      total += votes;
-      all += votes;
-      most = std::max(most, total);
-    }
-    const auto winner = std::ranges::find_if(
-        answers, [&](const std::string& answer) { return totals[answer] >= most * (1 - 1e-11); });
-    if (winner == answers.end()) return 0;
-    for (std::size_t i = 0; i < answers.size(); ++i) {
-      if (answers[i] != *winner) log_votes[i] = -infinity;
-    }
-    return totals[*winner] / all;
   }
 
   Extract extract_;

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <concepts>
 #include <cstddef>
-#include <numeric>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,7 +37,9 @@ class Ballots {
   [[nodiscard]] std::span<const Eligible> voters() const noexcept { return voters_; }
 
   /// The answer with the largest sum of exp(log_weights), its share of the whole sum, and the index of
-  /// its highest reward. Ties go to the answer that was given first, and to its earliest member.
+  /// its highest reward. Ties go to the answer that was given first, and to its earliest member. Sums
+  /// that are equal on paper, such as 4 + 1 and 3 + 2, differ by the rounding of the exponentials: they
+  /// tie up to a relative 1e-11.
   /// @param log_weights  nats, one per voter; at least one is finite
   [[nodiscard]] Decision decide(std::span<const double> log_weights) const {
     if (voters_.empty()) return {.share = 0};
@@ -56,28 +57,26 @@ class Ballots {
       std::size_t& best = classes[place->second].best;
       if (better_reward(reward(i), reward(best))) best = i;
     }
-    // Summed from the largest weight down, so that classes with the same weights in another order get
-    // the same total and tie exactly.
-    std::vector<std::size_t> order(voters_.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return log_weights[a] > log_weights[b]; });
-    double all = 0;
-    for (const std::size_t i : order) {
-      const double weight = std::exp(log_weights[i] - log_weights[order.front()]);
-      classes[class_of[i]].total += weight;
+    const double largest = *std::max_element(log_weights.begin(), log_weights.end());
+    double all = 0, most = 0;
+    for (std::size_t i = 0; i < voters_.size(); ++i) {
+      const double weight = std::exp(log_weights[i] - largest);
+      Class& mine = classes[class_of[i]];
+      mine.total += weight;
       all += weight;
+      most = std::max(most, mine.total);
     }
-    const Class* winner = &classes.front();
-    for (const Class& c : classes) {
-      if (c.total > winner->total) winner = &c;
-    }
+    const auto winner = std::find_if(classes.begin(), classes.end(), [most](const Class& c) {
+      return c.total >= most * (1 - rounding);
+    });
     return {.index = voters_[winner->best].index,
             .answer = answers_[winner->best],
             .share = winner->total / all};
   }
 
  private:
+  static constexpr double rounding = 1e-11;
+
   [[nodiscard]] double reward(std::size_t i) const { return voters_[i].candidate->reward; }
 
   std::vector<Eligible> voters_ = {};

@@ -37,8 +37,7 @@ TpoTexts short_texts() {
           .gradient = "{critique}\nADVISE",
           .fused = "LOSS and advise",
           .fused_revision = "LOSS and advise, of one",
-          .update = "{critique} / {gradient}\nUPDATE {open_tag} {close_tag}",
-          .fused_update = "{gradient}\nUPDATE {open_tag} {close_tag}"};
+          .update = "{critique} / {gradient}\nUPDATE {open_tag} {close_tag}"};
 }
 
 TpoOptions short_options(std::size_t n, std::size_t rounds, TpoMode mode = TpoMode::contrast) {
@@ -128,11 +127,11 @@ struct Hand {
                                   : "LOSS"));
     if (bug == Bug::loss_scored) score_all({loss}, best, query);
     if (loss.empty()) return true;
-    std::string asked = loss;
+    std::string asked = " / " + loss;
     if (!fused) {
       const std::string gradient = critique(opening + loss + "\nADVISE");
       if (gradient.empty()) return true;
-      asked += " / " + gradient;
+      asked = loss + " / " + gradient;
     }
     const std::string prompt = opening + asked + "\nUPDATE <answer> </answer>\n";
     std::vector<std::string> children;
@@ -339,7 +338,6 @@ TEST_CASE("Tpo refuses options out of range and names them") {
   CHECK_NOTHROW(Tpo{{.texts = texts}});
   expect_refused(build({.texts = texts, .nonce = true}), "TpoOptions.texts.update",
                  "a text that lacks {open_tag} or {close_tag}");
-  CHECK_NOTHROW(Tpo{{.mode = TpoMode::fused, .texts = texts, .nonce = true}});
   expect_refused(
       [] {
         Session(Tpo{}, Prompt::from_tokens({1, 2, 3}));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/chain_kernel.hpp"
 #include "support/exact_laws.hpp"
 #include "support/law_table.hpp"
 #include "support/refused.hpp"
@@ -260,16 +261,44 @@ TEST_CASE("Calibrated: the law given the references", "[law]") {
                 base, tilted_by(phi)));
   }
   CHECK(store.size() == 1);
-  for (const std::size_t chains : {1u, 3u}) {
-    expect_law("Calibrated QAlign: identity, lanes: " + to_text(chains),
-               answers(decoder_of(QAlign{{.beta = beta,
-                                          .steps = chains == 1 ? 20u : 12u,
-                                          .chains = chains,
-                                          .max_tokens = most}},
-                                  {.references = K, .store = store}),
-                       base, tilted_by(transform::identity)));
-  }
   CHECK(total_variation(tilted_by(transform::identity), p) > 0.15);
+}
+
+TEST_CASE("Calibrated QAlign: the law of the chain given the references", "[law]") {
+  // A chain of few steps, whose exact law is the start times the kernel of the transformed reward.
+  const ResponseLaw base = toy::base_law();
+  const std::size_t K = 16, steps = 6;
+  const double beta = 0.3;
+  const std::vector<double> references = references_of(K);
+  ReferenceStore store;
+  for (const std::size_t chains : {1u, 3u}) {
+    const Phi phi = chains == 1 ? Phi(transform::identity) : Phi(transform::worst_of(2, beta));
+    const auto reward = [&](TokenSpan tokens) {
+      return phi(Rule{}(references, tied_toy::reward_of(tokens)));
+    };
+    auto policy = toy::policy();
+    const ChainKernel<QAlign> kernel(
+        QAlign{{.beta = beta, .steps = 1, .max_tokens = most, .recycle = true}}, policy, reward,
+        base, uniform_cuts(0));
+    const std::vector<double> p = base.probabilities();
+    const Eigen::VectorXd start =
+        Eigen::Map<const Eigen::VectorXd>(p.data(), static_cast<Eigen::Index>(p.size()));
+    const Eigen::MatrixXd round = kernel.round(1);
+    // The chain's limit is the tilted law of the transformed reward.
+    const std::vector<double> rewards = transformed(base, references, phi);
+    const std::vector<double> limit =
+        exact::capped_rejection(p, rewards, exact::acceptances(rewards, phi(1), beta), npos).law;
+    law_table::expect_exact("Calibrated QAlign: the chain's limit, lanes: " + to_text(chains),
+                            p.size(), total_variation(to_vector(after(round, start, 2000)), limit));
+
+    const QAlign sampler{{.beta = beta, .steps = steps, .chains = chains, .max_tokens = most}};
+    const std::vector<double> law = to_vector(after(round, start, steps));
+    expect_law("Calibrated QAlign: 6 steps, lanes: " + to_text(chains),
+               answers(decoder_of(sampler, {.references = K, .transform = phi, .store = store}),
+                       base, law));
+    expect_caught("uncalibrated QAlign, lanes: " + to_text(chains),
+                  answers(Decoder{toy::policy(), tied_toy::reward(), sampler}, base, law));
+  }
 }
 
 TEST_CASE("Calibrated: without a store every run draws the same references", "[law]") {
@@ -304,7 +333,7 @@ TEST_CASE("the check of Calibrated sees the bugs of calibration", "[law]") {
                                .ceiling = phi(1),
                                .max_rejections = npos,
                                .max_tokens = most,
-                               .parallel = 8}}};
+                               .parallel = 4}}};
     return answers(decoder, base,
                    exact::capped_rejection(base.probabilities(), rewards,
                                            exact::acceptances(rewards, phi(1), beta), npos)

@@ -234,3 +234,32 @@ TEST_CASE("log_uniform is finite and never positive") {
     CHECK((std::isfinite(value) && value <= 0));
   }
 }
+
+TEST_CASE("poisson has its law, also where a large mean is cut into parts", "[law]") {
+  for (const double mean : {0.3, 4.0, 16.0, 40.0}) {
+    // The last outcome stands for all larger numbers.
+    const std::size_t most = 12 + static_cast<std::size_t>(2 * mean);
+    std::vector<double> law(most + 1);
+    double probability = std::exp(-mean), rest = 1;
+    for (std::size_t k = 0; k < most; ++k) {
+      law[k] = probability;
+      rest -= probability;
+      probability *= mean / static_cast<double>(k + 1);
+    }
+    law[most] = std::max(0.0, rest);
+    const auto draw = [&](Random& r) {
+      return std::min<std::uint64_t>(most, r.poisson(mean));
+    };
+    expect_law("Random: poisson of mean " + to_text(mean), count(law, 100'000, draw));
+    const auto other = [&](Random& r) {
+      return std::min<std::uint64_t>(most, r.poisson(1.15 * mean));
+    };
+    expect_caught("Random: poisson of a mean 15 % larger than " + to_text(mean),
+                  count(law, 100'000, other));
+  }
+  Random random(3);
+  CHECK(random.poisson(0) == 0);
+  double sum = 0;
+  for (int i = 0; i < 1000; ++i) sum += static_cast<double>(random.poisson(1e4));
+  CHECK(std::abs(sum / 1000 - 1e4) < 4.89 * std::sqrt(1e4 / 1000));
+}

@@ -847,3 +847,233 @@ TEST_CASE("a selector that throws leaves the session as it was") {
   CHECK_THROWS_AS(std::move(session).result(throwing), std::runtime_error);
   CHECK(std::move(session).result(HighestReward{}).candidates.size() == 1);
 }
+
+namespace {
+
+// Lane 0's first round draws something more, which all lanes need: how many there were is what the
+// others begin with. Each lane then draws `rounds` responses, one after the other.
+struct Preparer {
+  struct State {
+    Prompt prompt = {};
+    std::size_t round = 0;
+    std::optional<std::size_t> found = {};
+    bool preparing = false;
+  };
+  std::size_t rounds = 2, chains = 3, more = 2;
+  bool known = false;  // nothing has to be found
+  std::shared_ptr<std::vector<std::string>> log = std::make_shared<std::vector<std::string>>();
+
+  [[nodiscard]] std::size_t lanes() const { return chains; }
+  [[nodiscard]] State start(const Prompt& prompt) const { return {.prompt = prompt}; }
+  [[nodiscard]] bool prepares(const State& first) const { return first.preparing; }
+  void share(const State& first, State& other) const {
+    other.found = first.found;
+    log->push_back("share " + (first.found ? std::to_string(*first.found) : "nothing"));
+  }
+  void ask(State& state, Round& round) const {
+    log->push_back("ask " + std::to_string(round.lane()));
+    if (state.round == rounds) return;
+    round.sample({.prompt = state.prompt, .max_tokens = 4});
+    if (known) state.found = more;
+    if (state.found) return;
+    for (std::size_t i = 0; i < more; ++i) {
+      round.generate({.prompt = state.prompt, .max_tokens = 4});
+    }
+    state.preparing = true;
+  }
+  void tell(State& state, Round& round) const {
+    log->push_back(std::string(round.closing() ? "close " : "tell ") +
+                   std::to_string(round.lane()));
+    if (state.preparing) {
+      std::size_t found = 0;
+      for (const Draw& draw : round.take_last(more)) found += draw.status == DrawStatus::done;
+      if (found > 0) state.found = found;
+      state.preparing = false;
+    }
+    ++state.round;
+    for (std::size_t i = 0; i < round.draws().size(); ++i) {
+      if (round.draws()[i].status != DrawStatus::done) continue;
+      Candidate candidate = round.take(i);
+      candidate.weight = static_cast<double>(state.found.value_or(0));
+      round.emit(std::move(candidate));
+    }
+  }
+};
+using Strings = std::vector<std::string>;
+
+Answer constant_answer(const Work& work) {
+  return work.generation ? Answer(response_of({1})) : Answer(1.0);
+}
+
+}  // namespace
+
+TEST_CASE("lanes wait for a first round of lane 0 that finds what all of them need") {
+  const Preparer sampler;
+  Session session(sampler, "p");
+  CHECK(*sampler.log == Strings{"ask 0"});
+  const std::vector<Work> first = session.pending();
+  REQUIRE(first.size() == 3);  // lane 0 alone
+  CHECK_THROWS_AS(session.supply(first[0].id + (std::uint64_t{1} << 48), response_of({1})), Error);
+  CHECK(session.settled(2).empty());
+  session.supply(first[2].id, response_of({3}));
+  session.supply(first[0].id, response_of({1}));
+  session.supply(session.pending().back().id, 1.0);
+  CHECK(*sampler.log == Strings{"ask 0"});
+  CHECK(session.result(runs::Heaviest{}).stop == Stop::cancelled);  // at any moment
+  session.supply(first[1].id, response_of({2}));
+  CHECK(*sampler.log ==
+        Strings{"ask 0", "tell 0", "share 2", "ask 1", "share 2", "ask 2", "ask 0"});
+  CHECK(session.pending().size() == 3);  // one of each lane
+  while (!session.finished()) {
+    for (const Work& work : session.pending()) supply(session, work.id, constant_answer(work));
+  }
+  const Result result = session.result(runs::Heaviest{});
+  CHECK(result.stop == Stop::finished);
+  CHECK(result.law_holds);
+  CHECK(result.candidates.size() == 6);
+  CHECK(result.spent.policy_calls == 3 * 2 + 2);
+  CHECK(result.spent.rounds == 2);
+  for (const Candidate& candidate : result.candidates) CHECK(candidate.weight == 2);
+}
+
+TEST_CASE("lanes begin together where there is nothing to wait for") {
+  const Preparer sampler{.known = true};
+  Session session(sampler, "p");
+  CHECK(*sampler.log == Strings{"ask 0", "share 2", "ask 1", "share 2", "ask 2"});
+  CHECK(session.pending().size() == 3);
+
+  const Preparer single{.chains = 1};
+  Session alone(single, "p");
+  CHECK(*single.log == Strings{"ask 0"});
+  while (!alone.finished()) {
+    for (const Work& work : alone.pending()) supply(alone, work.id, constant_answer(work));
+  }
+  CHECK(alone.candidates().size() == 2);
+
+  const Preparer nothing{.rounds = 0};
+  Session empty(nothing, "p");
+  CHECK(empty.finished());
+  CHECK(*nothing.log == Strings{"ask 0", "share nothing", "ask 1", "share nothing", "ask 2"});
+}
+
+TEST_CASE("lanes that wait: the result does not depend on the order of completion") {
+  auto policy = toy::policy();
+  auto reward = toy::reward();
+  for (const Budget& budget : {Budget{}, Budget{.tokens = 20, .policy_calls = 9}}) {
+    const RunOptions options = {.seed = 3, .budget = budget};
+    Session in_order(Preparer{.rounds = 4}, "p", options);
+    run_in_order(in_order, policy, reward);
+    const std::string wanted = runs::text_of(in_order.result(runs::Heaviest{}));
+    for (std::uint64_t order = 0; order < 20; ++order) {
+      Session shuffled(Preparer{.rounds = 4}, "p", options);
+      run_shuffled(shuffled, policy, reward, order);
+      REQUIRE(runs::text_of(shuffled.result(runs::Heaviest{})) == wanted);
+    }
+  }
+}
+
+TEST_CASE("lanes that wait end with the run, each with one last tell") {
+  SECTION("a stop request before anything is done") {
+    std::stop_source source;
+    const Preparer sampler;
+    Session session(sampler, "p", {.stop = source.get_token()});
+    const std::vector<Work> first = session.pending();
+    source.request_stop();
+    CHECK(session.cancelled().size() == 3);
+    CHECK(session.finished());
+    CHECK(*sampler.log == Strings{"ask 0", "close 0", "share nothing", "ask 1", "share nothing",
+                                  "ask 2", "close 1", "close 2"});
+    const Result result = session.result(runs::Heaviest{});
+    CHECK(result.stop == Stop::cancelled);
+    CHECK(result.spent.rounds == 1);
+    session.supply(first[0].id, response_of({1, 2}));  // late, and paid for
+    CHECK(session.spent().generated_tokens == 2);
+  }
+  SECTION("a stop request before the run") {
+    std::stop_source source;
+    source.request_stop();
+    const Preparer sampler;
+    Session session(sampler, "p", {.stop = source.get_token()});
+    CHECK(session.finished());
+    CHECK(sampler.log->back() == "close 2");
+  }
+  SECTION("no time") {
+    const Preparer sampler;
+    Session session(sampler, "p", {.budget = {.seconds = 0}});
+    CHECK(session.finished());
+    CHECK(session.result(runs::Heaviest{}).stop == Stop::seconds);
+    CHECK(sampler.log->back() == "close 2");
+  }
+  SECTION("a failed draw under OnFailure::fail") {
+    const Preparer sampler;
+    Session session(sampler, "p");
+    const std::vector<Work> first = session.pending();
+    session.supply(first[0].id, response_of({1}));
+    session.fail(first[1].id, std::make_exception_ptr(std::runtime_error("cause")));
+    CHECK(session.cancelled() == std::vector<std::uint64_t>{first[2].id});
+    CHECK_FALSE(session.finished());
+    session.supply(session.pending()[0].id, 1.0);  // what was drawn is still scored
+    CHECK(session.finished());
+    const Result result = session.result(runs::Heaviest{});
+    CHECK(result.stop == Stop::failed);
+    CHECK(result.candidates.size() == 1);
+    CHECK(*sampler.log == Strings{"ask 0", "close 0", "share nothing", "ask 1", "share nothing",
+                                  "ask 2", "close 1", "close 2"});
+  }
+}
+
+TEST_CASE("lanes that wait go on when lane 0 has failed draws or has spent its share") {
+  SECTION("failed draws under OnFailure::survive") {
+    const Preparer sampler;
+    Session session(sampler, "p", {.on_failure = OnFailure::survive});
+    const std::vector<Work> first = session.pending();
+    session.fail(first[0].id, nullptr);
+    session.fail(first[1].id, nullptr);
+    session.supply(first[2].id, response_of({1}));
+    CHECK(session.pending().size() == 3);
+    while (!session.finished()) {
+      for (const Work& work : session.pending()) supply(session, work.id, constant_answer(work));
+    }
+    const Result result = session.result(runs::Heaviest{});
+    CHECK(result.candidates.size() == 5);
+    for (const Candidate& candidate : result.candidates) CHECK(candidate.weight == 1);
+  }
+  SECTION("two calls for each lane") {
+    const Preparer sampler;
+    Session session(sampler, "p", {.budget = {.policy_calls = 6}});
+    while (!session.finished()) {
+      for (const Work& work : session.pending()) supply(session, work.id, constant_answer(work));
+    }
+    const Result result = session.result(runs::Heaviest{});
+    CHECK(result.stop == Stop::policy_calls);
+    CHECK(result.spent.policy_calls == 6);
+    CHECK(result.candidates.lane(0).size() == 1);
+    CHECK(result.candidates.lane(1).size() == 2);
+    CHECK(result.candidates.lane(2).size() == 2);
+    for (const Candidate& candidate : result.candidates) CHECK(candidate.weight == 1);
+  }
+  SECTION("no call for any lane") {
+    const Preparer sampler;
+    Session session(sampler, "p", {.budget = {.policy_calls = 0}});
+    CHECK(session.finished());
+    CHECK(session.result(runs::Heaviest{}).stop == Stop::policy_calls);
+    CHECK(sampler.log->back() == "close 2");
+  }
+}
+
+TEST_CASE("a session whose lanes wait can be copied and moved") {
+  auto policy = toy::policy();
+  auto reward = toy::reward();
+  Session reference(Preparer{}, "p", {.seed = 4});
+  run_in_order(reference, policy, reward);
+  const std::string wanted = runs::text_of(reference.result(LastState{}));
+  Session session(Preparer{}, "p", {.seed = 4});
+  const std::vector<Work> out = session.pending();
+  supply(session, out[0].id, answer_to(out[0], policy, reward));
+  Session copy = session;
+  Session moved = std::move(session);
+  run_in_order(copy, policy, reward);
+  run_in_order(moved, policy, reward);
+  CHECK(runs::text_of(copy.result(LastState{})) == wanted);
+  CHECK(runs::text_of(moved.result(LastState{})) == wanted);
+}

@@ -99,6 +99,26 @@ static_assert(!Sampler<TellReturns>);
 static_assert(!Sampler<PrivateState>);
 static_assert(!Sampler<int>);
 
+struct Sharing : archetype::Sampler {
+  using Sampler::Sampler;
+  bool prepares(const State&) const { return true; }
+  void share(const State&, State&) const {}
+};
+struct OnlyPrepares : archetype::Sampler {
+  bool prepares(const State&) const { return true; }
+};
+struct OnlyShares : archetype::Sampler {
+  void share(const State&, State&) const {}
+};
+struct ShareReturns : Sharing {
+  int share(const State&, State&) const { return 0; }
+};
+static_assert(SharesFirstRound<Sharing>);
+static_assert(!SharesFirstRound<archetype::Sampler>);
+static_assert(!SharesFirstRound<OnlyPrepares>);
+static_assert(!SharesFirstRound<OnlyShares>);
+static_assert(!SharesFirstRound<ShareReturns>);
+
 struct Rich : archetype::Sampler {
   using Sampler::Sampler;
   static constexpr Needs needs = {.policy = {.tokens = true, .segments = true},

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -233,4 +234,60 @@ TEST_CASE("check_sampler: options out of range are refused") {
   CHECK_THROWS_AS(check_sampler(Climber{}, {.runs = 0}), InvalidOption);
   CHECK_THROWS_AS(check_sampler(Climber{}, {.most_draws = 0}), InvalidOption);
   CHECK_THROWS_AS(check_sampler(Rejection{{}}), InvalidOption);
+}
+
+namespace {
+
+// Lane 0's first round finds a response whose first token all lanes begin with; a lane that was not
+// told throws.
+struct Shares {
+  struct State {
+    Prompt prompt = {};
+    std::optional<Response> opening = {};
+    bool asked = false, preparing = false, told = false;
+  };
+  bool only_done = true;
+  [[nodiscard]] std::size_t lanes() const { return 3; }
+  [[nodiscard]] State start(const Prompt& prompt) const { return {.prompt = prompt}; }
+  [[nodiscard]] bool prepares(const State& first) const { return first.preparing; }
+  void share(const State& first, State& other) const {
+    other.opening = first.opening;
+    other.told = true;
+  }
+  void ask(State& state, Round& round) const {
+    if (round.lane() > 0 && !state.told) throw std::runtime_error("a lane began too early");
+    if (state.asked) return;
+    state.asked = state.preparing = round.lane() == 0 && !state.opening;
+    if (state.preparing) {
+      state.asked = false;
+      round.generate({.prompt = state.prompt, .max_tokens = 6});
+      return;
+    }
+    state.asked = true;
+    if (!state.opening) return;
+    round.sample({.prompt = state.prompt, .prefix = *state.opening, .max_tokens = 5});
+  }
+  void tell(State& state, Round& round) const {
+    if (state.preparing) {
+      state.preparing = false;
+      const Draw& draw = round.draws()[0];
+      state.asked = true;
+      const bool is_whole = draw.response.size() < 2;
+      if ((draw.status == DrawStatus::done || !only_done) && !is_whole) {
+        state.opening = draw.response.first(1);
+        state.asked = false;
+      }
+      return;
+    }
+    for (std::size_t i = 0; i < round.draws().size(); ++i) {
+      if (round.draws()[i].status == DrawStatus::done) round.emit(round.take(i));
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("check_sampler gives the lanes what the first round found") {
+  CHECK(found(Shares{}).empty());
+  check_caught(Shares{.only_done = false}, "a draw that is not done is never used again");
 }

@@ -247,9 +247,7 @@ TEST_CASE("poisson has its law, also where a large mean is cut into parts", "[la
       probability *= mean / static_cast<double>(k + 1);
     }
     law[most] = std::max(0.0, rest);
-    const auto draw = [&](Random& r) {
-      return std::min<std::uint64_t>(most, r.poisson(mean));
-    };
+    const auto draw = [&](Random& r) { return std::min<std::uint64_t>(most, r.poisson(mean)); };
     expect_law("Random: poisson of mean " + to_text(mean), count(law, 100'000, draw));
     const auto other = [&](Random& r) {
       return std::min<std::uint64_t>(most, r.poisson(1.15 * mean));

@@ -162,15 +162,15 @@ TEST_CASE("Calibrated: a ceiling that was not given is the transform's largest v
 }
 
 TEST_CASE("Calibrated forwards what the inner sampler says of itself") {
-  using Chains = Calibrated<QAlign>;
-  STATIC_REQUIRE(std::is_same_v<Chains::DefaultSelector, LastState>);
+  using OverQAlign = Calibrated<QAlign>;
+  STATIC_REQUIRE(std::is_same_v<OverQAlign::DefaultSelector, LastState>);
   STATIC_REQUIRE(std::is_same_v<Calibrated<BestOfN>::DefaultSelector, HighestReward>);
-  STATIC_REQUIRE(Chains::needs.policy.tokens);
+  STATIC_REQUIRE(OverQAlign::needs.policy.tokens);
   STATIC_REQUIRE(!Calibrated<BestOfN>::needs.policy.tokens);
-  STATIC_REQUIRE(SharesFirstRound<Chains>);
+  STATIC_REQUIRE(SharesFirstRound<OverQAlign>);
   STATIC_REQUIRE(!SharesFirstRound<QAlign>);
   const SamplingLaw law{.temperature = 0.5};
-  const Chains chains{QAlign{{.chains = 3, .law = law, .recycle = true}}};
+  const OverQAlign chains{QAlign{{.chains = 3, .law = law, .recycle = true}}};
   CHECK(chains.lanes() == 3);
   CHECK_FALSE(chains.emits_states());
   CHECK(Calibrated{BestOfN{}}.emits_states());

@@ -121,9 +121,9 @@ struct ReferenceKey {
         prompt.key(), references, max_tokens, std::bit_cast<std::uint64_t>(law.temperature),
         law.top_k, std::bit_cast<std::uint64_t>(law.top_p), std::bit_cast<std::uint64_t>(law.min_p),
         law.stop.size(), law.stop_tokens.size());
-    for (const std::string& stop : law.stop) key = derive_seed(key, Prompt(stop).key());
+    for (const std::string& stop : law.stop) key = derive_seed(key, hash_of(stop));
     for (const Token token : law.stop_tokens) key = derive_seed(key, token);
-    return derive_seed(key, Prompt(law.extra).key());
+    return derive_seed(key, hash_of(law.extra));
   }
 
   /// The seed of reference i: never that of a run, so that every run draws the same references.
@@ -132,6 +132,11 @@ struct ReferenceKey {
   }
 
  private:
+  static std::uint64_t hash_of(std::string_view text) {  // FNV-1a
+    std::uint64_t h = 0xcbf29ce484222325u;
+    for (const char c : text) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+    return h;
+  }
   static constexpr std::uint64_t reference_streams = 0x7265666572000000u;
 };
 

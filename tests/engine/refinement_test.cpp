@@ -19,7 +19,7 @@ using namespace tilt;
 
 namespace {
 
-constexpr const char* question = "Give one tip for better sleep.";
+constexpr const char* question = "What is the capital of France?";
 
 // The policy, and what each call of it was asked and told.
 struct Recorded {
@@ -37,10 +37,10 @@ struct Recorded {
   }
 };
 
-// Short answers that name a room.
+// Short answers that name the city.
 RewardFunction<double (*)(const Prompt&, const Response&)> reward() {
   return RewardFunction{+[](const Prompt&, const Response& y) {
-    const bool names = y.text.find("room") != std::string::npos;
+    const bool names = y.text.find("Paris") != std::string::npos;
     return (names ? 1.0 : 0.0) - 0.01 * static_cast<double>(y.text.size());
   }};
 }

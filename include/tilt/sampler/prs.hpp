@@ -30,7 +30,7 @@ struct PrsTexts {
       "briefly, point by point, which of its parts are wrong, missing or unclear, and how to mend "
       "each.";
   std::string refine =
-      "A reviewer wrote about your answer:\n\n"
+      "A review of your answer:\n"
       "<review{nonce}>\n{feedback}\n</review{nonce}>\n\n"
       "Answer the question again, better than before: mend what the review names and keep what is "
       "good. Write only the new answer.";

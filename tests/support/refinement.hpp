@@ -2,7 +2,8 @@
 
 // A world for methods that let a model read and rewrite its own texts: a policy that answers by the
 // kind of call, a reward that is a number of the text, and a record of every call in order. Replies
-// hold what such loops stumble over: tags, slots, delimiters, cut, unclosed and blank texts, failures.
+// hold what such loops stumble over: tags, slots, delimiters, cut, unclosed and blank texts and
+// failures.
 
 #include <cstddef>
 #include <cstdint>

@@ -16,8 +16,8 @@ namespace tilt {
 
 /// A text with named slots, "Question: {query}", read once and filled many times.
 ///
-/// `{name}` is a slot, `{{` and `}}` are literal braces. All slots are replaced in one pass, so that a
-/// value that holds "{name}" stays as it is: values are data.
+/// `{name}` is a slot, `{{` and `}}` are literal braces. All slots are replaced in one pass, so
+/// that a value that holds "{name}" stays as it is: values are data.
 /// Cost: linear in the length of what comes out.
 class Template {
  public:
@@ -31,8 +31,8 @@ class Template {
   /// @param text   any bytes
   /// @param names  the slots that may occur in it, each any number of times
   /// @param field  the option that the text was given in, for the message
-  /// @throws InvalidOption for a slot of another name and for a brace that is neither doubled nor part
-  /// of a slot
+  /// @throws InvalidOption for a slot of another name and for a brace that is neither doubled nor
+  /// part of a slot
   Template(std::string_view text, std::span<const std::string_view> names, std::string_view field) {
     std::string literal;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -109,8 +109,8 @@ class Template {
   std::string tail_ = {};
 };
 
-/// A prompt as text that another prompt can quote: text as it is; of messages every turn, the system's
-/// too, as "role: content", with a line break between them.
+/// A prompt as text that another prompt can quote: text as it is; of messages every turn, the
+/// system's too, as "role: content", with a line break between them.
 /// @param owner  who quotes it, for the message: "Tpo"
 /// @throws InvalidOption for a prompt of token ids, which has no text
 [[nodiscard]] inline std::string quotable(const Prompt& prompt, std::string_view owner) {

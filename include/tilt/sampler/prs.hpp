@@ -16,8 +16,8 @@
 
 namespace tilt {
 
-/// The prompt texts of `Prs`. A prompt is a chat of three messages: the user's opening and an earlier
-/// answer, the parent, which all calls on it share, then the user's word on what to do.
+/// The prompt texts of `Prs`. A prompt is a chat of three messages: the user's opening and an
+/// earlier answer, the parent, which all calls on it share, then the user's word on what to do.
 ///
 /// Slots: {query}, the prompt with the preference, {answer}, the parent, and {nonce} everywhere;
 /// {feedback}, the answer to the feedback call, in `refine`. {nonce} is empty unless
@@ -57,10 +57,10 @@ struct PrsOptions {
   bool nonce = false;        ///< end marks by "-" and a random number of the run, 8 hex digits
 };
 
-/// A prompt with what is wished of an answer, as `Prs` draws and scores with it: the preference after a
-/// blank line at the end of the text, or of the last message of the role "user"; in a message of its own
-/// where there is none; alone where the text is empty. An empty preference changes nothing, and neither
-/// does any for a prompt of token ids.
+/// A prompt with what is wished of an answer, as `Prs` draws and scores with it: the preference
+/// after a blank line at the end of the text, or of the last message of the role "user"; in a
+/// message of its own where there is none; alone where the text is empty. An empty preference
+/// changes nothing, and neither does any for a prompt of token ids.
 [[nodiscard]] inline Prompt with_preference(const Prompt& prompt, const std::string& preference) {
   if (preference.empty() || prompt.is_tokens()) return prompt;
   const auto extended = [&](std::string_view text) {
@@ -77,7 +77,8 @@ struct PrsOptions {
   return Prompt::from_messages(std::move(messages));
 }
 
-/// PRS, preference-based reflective sampling: layers of answers, each made by refining the best so far.
+/// PRS, preference-based reflective sampling: layers of answers, each made by refining the best so
+/// far.
 ///
 ///     w = floor(n / layers); question = prompt, blank line, preference
 ///     Y = w answers to the question, scored
@@ -87,51 +88,55 @@ struct PrsOptions {
 ///       Y       += w answers of model(refine parent by feedback), scored against the question
 ///     answer = best of Y
 ///
-/// Law: with `HighestReward` and layers = 1 that of best-of-n on the question. With more there is no
-/// closed form, since a refined answer is drawn from p( . | refine prompt), which depends on the draws
-/// before it; for the same reason there is no KL to the base law in the stats. What holds: the answer
-/// is the best of Y, so that more layers on the same first layer never give a lower reward.
+/// Law: with `HighestReward` and layers = 1 that of best-of-n on the question. With more there is
+/// no closed form, since a refined answer is drawn from p( . | refine prompt), which depends on the
+/// draws before it; for the same reason there is no KL to the base law in the stats. What holds:
+/// the answer is the best of Y, so that more layers on the same first layer never give a lower
+/// reward.
 ///
 /// Cost, d layers: d w + (d - 1) generations, d w scorings, 2d - 1 generations deep (stat `depth`;
 /// `Cost::rounds` counts the scorings of a later layer as a round of their own, 3d - 2). n counts
-/// answers; feedbacks come on top; n - d w answers are not spent. Without feedback d w generations, d
-/// deep; k parents cost k feedbacks a layer, `feedback_per_child` w. All calls on one parent begin with
-/// the same two messages, the first of which is what the first layer answered, and its children with
-/// one feedback share their prompt, so that an engine that keeps prefixes computes them once.
+/// answers; feedbacks come on top; n - d w answers are not spent. Without feedback d w generations,
+/// d deep; k parents cost k feedbacks a layer, `feedback_per_child` w. All calls on one parent
+/// begin with the same two messages, the first of which is what the first layer answered, and its
+/// children with one feedback share their prompt, so that an engine that keeps prefixes computes
+/// them once.
 ///
-/// A refined answer is the whole response with its tokens, of weight 1; its `parent` is the id of what
-/// it was made from. Rewards see the question, with the preference once, and nothing of the parents.
+/// A refined answer is the whole response with its tokens, of weight 1; its `parent` is the id of
+/// what it was made from. Rewards see the question, with the preference once, and nothing of the
+/// parents.
 ///
 /// Edge cases:
 /// - Where the preference stands: `with_preference`.
-/// - A refined answer that was cut at `max_tokens` is kept with its reward, as a first draw is, so that
-///   layers compare on equal terms, and counted as `refined_cut`; `discard_cut` drops it and counts it
-///   as `discarded_cut`. One of white space only is discarded as `discarded_empty`; in the first layer
-///   it is legal, as in best-of-n.
+/// - A refined answer that was cut at `max_tokens` is kept with its reward, as a first draw is, so
+///   that layers compare on equal terms, and counted as `refined_cut`; `discard_cut` drops it and
+///   counts it as `discarded_cut`. One of white space only is discarded as `discarded_empty`; in
+///   the first layer it is legal, as in best-of-n.
 /// - A feedback that failed or is blank leaves its children to be refined without one, counted as
 ///   `feedback_missing`; one that was cut is used as it is and counted as `feedback_cut`.
 /// - A layer that adds nothing keeps the parents and is counted as `empty_layers`. Failed draws are
 ///   left out; if the whole first layer fails the run ends.
-/// - With several parents w is split evenly and the remainder goes, one each, to the best of them; where
-///   there are fewer answers than parents, all are parents.
-/// - A run that is ended from outside keeps what was scored; refined answers that were not are lost.
+/// - With several parents w is split evenly and the remainder goes, one each, to the best of them;
+///   where there are fewer answers than parents, all are parents.
+/// - A run that is ended from outside keeps what was scored; refined answers that were not are
+///   lost.
 /// - Chat messages are quoted whole, as "role: content" lines.
-/// - Instructions and untrusted text are kept apart without a system message, which small chat models
-///   do not have: the parent is a message of the role "assistant", the feedback is quoted between
-///   marks, and what is asked stands behind them. Parents and feedbacks are data: slots in them are not
-///   filled, and `nonce` keeps a feedback from ending its mark.
+/// - Instructions and untrusted text are kept apart without a system message, which small chat
+///   models do not have: the parent is a message of the role "assistant", the feedback is quoted
+///   between marks, and what is asked stands behind them. Parents and feedbacks are data: slots in
+///   them are not filled, and `nonce` keeps a feedback from ending its mark.
 /// Ablations: layers = 1 with a preference (preference alone), select = false (refining without
 /// selection), feedback = false, preference empty.
-/// Stats: layers, depth, best_layer_0, best_layer_1, ... (the best reward among a layer's own answers;
-/// NaN of a layer without any), uplift (best of all over best_layer_0), feedback_calls,
+/// Stats: layers, depth, best_layer_0, best_layer_1, ... (the best reward among a layer's own
+/// answers; NaN of a layer without any), uplift (best of all over best_layer_0), feedback_calls,
 /// feedback_missing, feedback_cut, empty_layers, refined_cut, discarded_cut, discarded_empty.
 /// @throws InvalidOption from the constructor: layers 0 or above n, parents 0 or above floor(n /
-/// layers), a cap on tokens 0, a law out of range, a text with an unknown slot; from `start`: a prompt
-/// of token ids
+/// layers), a cap on tokens 0, a law out of range, a text with an unknown slot; from `start`: a
+/// prompt of token ids
 ///
-/// Source: Ye and Ng 2024 (2408.12163). Differs from the authors' code: the preference is shown once
-/// and scored with always; layers of any number; a failed reward is a failure and never 0; no stop
-/// string or penalty is set; streams are seeded; prompt texts are our own.
+/// Source: Ye and Ng 2024 (2408.12163). Differs from the authors' code: the preference is shown
+/// once and scored with always; layers of any number; a failed reward is a failure and never 0; no
+/// stop string or penalty is set; streams are seeded; prompt texts are our own.
 class Prs {
  public:
   using DefaultSelector = HighestReward;

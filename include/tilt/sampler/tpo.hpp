@@ -29,16 +29,16 @@ enum class TpoRejected {
   near_miss  ///< of those at least `margin` below the best, the one whose words are most like its own
 };
 
-/// The prompt texts of `Tpo`. A prompt is a chat of three messages: the user's opening and the model's
-/// best response, which all calls of a round share, then the user's word on what to do.
+/// The prompt texts of `Tpo`. A prompt is a chat of three messages: the user's opening and the
+/// model's best response, which all calls of a round share, then the user's word on what to do.
 ///
-/// Slots: {query} {chosen} {open_tag} {close_tag} {nonce} everywhere; {rejected} in `contrast`, `loss`
-/// and `fused`; {critique}, the answer to the loss call, in `gradient` and `update`, where it is empty
-/// if the mode is fused; {gradient}, the answer to the gradient or the fused call, in `update`. {nonce}
-/// is empty unless `TpoOptions::nonce` is set. See `Template`.
+/// Slots: {query} {chosen} {open_tag} {close_tag} {nonce} everywhere; {rejected} in `contrast`,
+/// `loss` and `fused`; {critique}, the answer to the loss call, in `gradient` and `update`, where
+/// it is empty if the mode is fused; {gradient}, the answer to the gradient or the fused call, in
+/// `update`. {nonce} is empty unless `TpoOptions::nonce` is set. See `Template`.
 ///
-/// The default update shows the changes and not the critique that they were made from: a prompt half as
-/// long, in which small models lose the form of the answer less often.
+/// The default update shows the changes and not the critique that they were made from: a prompt
+/// half as long, in which small models lose the form of the answer less often.
 struct TpoTexts {
   /// The opening with a rejected response.
   std::string contrast =
@@ -116,8 +116,8 @@ struct Tagged {
   return {.text = inner};
 }
 
-/// TPO, test-time preference optimisation: the model reads why its best response beats its worst one,
-/// and writes new ones.
+/// TPO, test-time preference optimisation: the model reads why its best response beats its worst
+/// one, and writes new ones.
 ///
 ///     C = n responses to the prompt, scored
 ///     repeat rounds times:
@@ -128,17 +128,18 @@ struct Tagged {
 ///       C        += the text between the tags of each child, scored against the original prompt
 ///     answer = best of C
 ///
-/// Law: with `HighestReward` and rounds = 0 that of best-of-n. With rounds there is no closed form: a
-/// child is drawn from p( . | update prompt), which depends on the draws before it. What holds is an
-/// order: the answer is the best of C, so that its reward never is below that of the n first draws,
-/// which are those of `BestOfN` for the same seed. For the same reason there is no KL to the base law
-/// in the stats: the responses are no draws from p( . | prompt), and no formula for best-of-n applies.
+/// Law: with `HighestReward` and rounds = 0 that of best-of-n. With rounds there is no closed form:
+/// a child is drawn from p( . | update prompt), which depends on the draws before it. What holds is
+/// an order: the answer is the best of C, so that its reward never is below that of the n first
+/// draws, which are those of `BestOfN` for the same seed. For the same reason there is no KL to the
+/// base law in the stats: the responses are no draws from p( . | prompt), and no formula for
+/// best-of-n applies.
 ///
-/// Cost, D rounds in which nothing is discarded: n + D(n + 2) generations, n(D + 1) scorings, 1 + 3D
-/// generations deep (stat `depth`; `Cost::rounds` counts scorings of children as rounds of their own,
-/// 1 + 4D). `fused`: n + D(n + 1) and 1 + 2D deep. `critique_per_child`: n + 3nD, fused n + 2nD. All
-/// prompts of a round begin with the same two messages (question and rejected, best), and the n children
-/// share one prompt, so that an engine that keeps prefixes computes them once.
+/// Cost, D rounds in which nothing is discarded: n + D(n + 2) generations, n(D + 1) scorings, 1 +
+/// 3D generations deep (stat `depth`; `Cost::rounds` counts scorings of children as rounds of their
+/// own, 1 + 4D). `fused`: n + D(n + 1) and 1 + 2D deep. `critique_per_child`: n + 3nD, fused n +
+/// 2nD. All prompts of a round begin with the same two messages (question and rejected, best), and
+/// the n children share one prompt, so that an engine that keeps prefixes computes them once.
 ///
 /// A child counts when its update ended by itself and holds the open tag and, behind it, the close
 /// tag with more than white space between. It becomes a response of that text, without tokens and
@@ -149,40 +150,43 @@ struct Tagged {
 ///
 /// Edge cases:
 /// - Nothing to tell best and worst apart by (one response, equal rewards, or equal texts), or no
-///   near miss: the round asks for a revision of the best alone, counted as `fallbacks`. n = 1 begins
-///   so.
-/// - A round that adds nothing to C keeps the pair and is counted as `empty_rounds`; one whose loss or
-///   gradient failed or is blank is given up before the update and counted as `skipped_rounds`. Both
-///   are rounds of the D. With `critique_per_child` only the child is given up, and the round where
-///   all are. A loss or gradient that was cut at its cap is used as it is and counted as
+///   near miss: the round asks for a revision of the best alone, counted as `fallbacks`. n = 1
+///   begins so.
+/// - A round that adds nothing to C keeps the pair and is counted as `empty_rounds`; one whose loss
+///   or gradient failed or is blank is given up before the update and counted as `skipped_rounds`.
+///   Both are rounds of the D. With `critique_per_child` only the child is given up, and the round
+///   where all are. A loss or gradient that was cut at its cap is used as it is and counted as
 ///   `critiques_cut`.
 /// - Failed draws are left out; if all first draws fail the run ends.
 /// - A run that is ended from outside keeps what was scored; children that were not are lost.
 /// - Chat messages are quoted whole, as "role: content" lines.
-/// - Instructions and untrusted text are kept apart without a system message, which small chat models
-///   do not have: the question opens the user's first message, as it does for the first draws; the
-///   best response is a message of the role "assistant"; all other texts are quoted between marks, and
-///   what is asked stands behind them. Responses, losses and gradients are data: slots in them are not
-///   filled, and tags are looked for in the output of updates only. `nonce` also keeps a quoted text
-///   from ending its mark. What the model makes of a sentence that it reads there is up to the model.
-/// - A weak model follows neither the critique nor the form: most of its children are then discarded,
-///   and the answer is that of best-of-n, at several times the cost. The discards show it.
-/// - Options: `near_miss` shows a contrast closer to the best than a broken response is, and falls back
-///   to a revision where the margin leaves none; `critique_per_child` buys variety among the children;
-///   `min_gap` and `stop_at` save rounds (under `Calibrated`, `stop_at` is a quantile); `max_growth`
-///   keeps rewards that like length from being paid in length (a parent without text sets no limit);
-///   `stop_at_close` saves what a model writes behind its answer.
-/// Stats: rounds, depth, best_reward, worst_reward and gap (best - worst) of C, uplift (best over the
-/// best first draw), fallbacks, empty_rounds, skipped_rounds, critiques_cut and the discards.
-/// @throws InvalidOption from the constructor: n or a cap on tokens 0, a law out of range, tags empty,
-/// equal or one within the other, a text with an unknown slot, `nonce` with an update text that does
-/// not name both tags, margin or min_gap not finite or negative, stop_at NaN, max_growth not
-/// positive; from `start`: a prompt of token ids
+/// - Instructions and untrusted text are kept apart without a system message, which small chat
+///   models do not have: the question opens the user's first message, as it does for the first
+///   draws; the best response is a message of the role "assistant"; all other texts are quoted
+///   between marks, and what is asked stands behind them. Responses, losses and gradients are data:
+///   slots in them are not filled, and tags are looked for in the output of updates only. `nonce`
+///   also keeps a quoted text from ending its mark. What the model makes of a sentence that it
+///   reads there is up to the model.
+/// - A weak model follows neither the critique nor the form: most of its children are then
+///   discarded, and the answer is that of best-of-n, at several times the cost. The discards show
+///   it.
+/// - Options: `near_miss` shows a contrast closer to the best than a broken response is, and falls
+///   back to a revision where the margin leaves none; `critique_per_child` buys variety among the
+///   children; `min_gap` and `stop_at` save rounds (under `Calibrated`, `stop_at` is a quantile);
+///   `max_growth` keeps rewards that like length from being paid in length (a parent without text
+///   sets no limit); `stop_at_close` saves what a model writes behind its answer.
+/// Stats: rounds, depth, best_reward, worst_reward and gap (best - worst) of C, uplift (best over
+/// the best first draw), fallbacks, empty_rounds, skipped_rounds, critiques_cut and the discards.
+/// @throws InvalidOption from the constructor: n or a cap on tokens 0, a law out of range, tags
+/// empty, equal or one within the other, a text with an unknown slot, `nonce` with an update text
+/// that does not name both tags, margin or min_gap not finite or negative, stop_at NaN, max_growth
+/// not positive; from `start`: a prompt of token ids
 ///
-/// Source: Li et al. 2025 (2501.12895). Differs from the authors' code: cut, unclosed and empty children
-/// are discarded (theirs drops a child only where the open tag is missing); n = 1 works; responses are
-/// shown whole, not by their first and last words; instructions do not stand in a system message;
-/// equal best and worst are no contrast; streams are seeded; prompt texts are our own.
+/// Source: Li et al. 2025 (2501.12895). Differs from the authors' code: cut, unclosed and empty
+/// children are discarded (theirs drops a child only where the open tag is missing); n = 1 works;
+/// responses are shown whole, not by their first and last words; instructions do not stand in a
+/// system message; equal best and worst are no contrast; streams are seeded; prompt texts are our
+/// own.
 class Tpo {
  public:
   using DefaultSelector = HighestReward;

@@ -26,7 +26,7 @@ enum class TpoMode {
 /// Which scored response `Tpo` holds against the best one.
 enum class TpoRejected {
   worst,     ///< the lowest reward of all
-  near_miss  ///< of those at least `margin` below the best, the one whose words are most like its own
+  near_miss  ///< at least `margin` below the best, the one whose words are most like its own
 };
 
 /// The prompt texts of `Tpo`. A prompt is a chat of three messages: the user's opening and the

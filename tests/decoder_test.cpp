@@ -13,6 +13,7 @@
 #include "tilt/policy/serialized.hpp"
 #include "tilt/policy/text_policy.hpp"
 #include "tilt/reward/reward_function.hpp"
+#include "tilt/sampler/prs.hpp"
 
 using namespace tilt;
 using runs::contains;
@@ -91,7 +92,8 @@ Judge constant_reward(double value = 0) {
 }
 
 CardsOptions cards_options() {
-  return {.reward_goal = 1, .max_tokens = 4,
+  return {.reward_goal = 1,
+          .max_tokens = 4,
           .segment = {.entropy = infinity, .min_tokens = 1, .max_tokens = 2}};
 }
 
@@ -115,8 +117,9 @@ TEST_CASE("policy and reward: an lvalue is held by reference, an rvalue is owned
   CountedPolicy policy;
   auto reward = constant_reward();
   Decoder referring{policy, reward, BestOfN{{.n = 1}}};
-  STATIC_REQUIRE(std::is_same_v<decltype(referring),
-                                Decoder<CountedPolicy&, decltype(reward)&, BestOfN, HighestReward>>);
+  STATIC_REQUIRE(
+      std::is_same_v<decltype(referring),
+                     Decoder<CountedPolicy&, decltype(reward)&, BestOfN, HighestReward>>);
   (void)referring("p");
   CHECK(policy.calls == 1);
   CHECK(*policy.copies == 0);
@@ -202,27 +205,47 @@ TEST_CASE("frozen results: a best-of-8 and two forked chains") {
   auto reward = toy::reward();
   const Decoder best{policy, reward, BestOfN{{.n = 8, .max_tokens = 4}}};
   const Result eight = best("any prompt");
-  CHECK(tokens_of(eight.candidates) ==
-        std::vector<Tokens>{{0, 1, 2}, {0, 0, 1, 0}, {0, 0, 1, 1}, {0, 0, 1, 0}, {1, 1, 2},
-                            {1, 1, 0, 0}, {2}, {2}});
+  CHECK(
+      tokens_of(eight.candidates) ==
+      std::vector<Tokens>{
+          {0, 1, 2}, {0, 0, 1, 0}, {0, 0, 1, 1}, {0, 0, 1, 0}, {1, 1, 2}, {1, 1, 0, 0}, {2}, {2}});
   CHECK(eight.decision.index == 4);
   const Result other = best("any prompt", {.seed = 7, .stream = 3});
   CHECK(tokens_of(other.candidates) ==
-        std::vector<Tokens>{{1, 1, 0, 2}, {2}, {2}, {0, 0, 2}, {0, 0, 0, 0}, {0, 0, 2}, {0, 0, 2},
-                            {0, 0, 2}});
+        std::vector<Tokens>{
+            {1, 1, 0, 2}, {2}, {2}, {0, 0, 2}, {0, 0, 0, 0}, {0, 0, 2}, {0, 0, 2}, {0, 0, 2}});
   CHECK(other.decision.index == 0);
 
   const Decoder chains{policy, reward,
-                       QAlign{{.beta = 0.7, .steps = 10, .chains = 2, .fork = 2,
-                               .max_tokens = 4}}};
+                       QAlign{{.beta = 0.7, .steps = 10, .chains = 2, .fork = 2, .max_tokens = 4}}};
   const Population states = chains("any prompt").candidates;
-  CHECK(tokens_of(states) ==
-        std::vector<Tokens>{{0, 1, 2}, {0, 1, 0, 2}, {0, 0, 1, 2}, {1, 2}, {2}, {2}, {0, 2},
-                            {0, 0, 2}, {0, 0, 0, 2}, {0, 2}, {1, 1, 2}, {1, 0, 2}, {1, 0, 1, 1},
-                            // the second chain
-                            {0, 2}, {0, 1, 0, 1}, {1, 0, 0, 2}, {1, 2}, {1, 0, 1, 1}, {1, 2},
-                            {0, 2}, {0, 1, 0, 2}, {0, 0, 1, 0}, {2}, {0, 0, 2}, {0, 0, 2},
-                            {0, 1, 0, 2}});
+  CHECK(tokens_of(states) == std::vector<Tokens>{{0, 1, 2},
+                                                 {0, 1, 0, 2},
+                                                 {0, 0, 1, 2},
+                                                 {1, 2},
+                                                 {2},
+                                                 {2},
+                                                 {0, 2},
+                                                 {0, 0, 2},
+                                                 {0, 0, 0, 2},
+                                                 {0, 2},
+                                                 {1, 1, 2},
+                                                 {1, 0, 2},
+                                                 {1, 0, 1, 1},
+                                                 // the second chain
+                                                 {0, 2},
+                                                 {0, 1, 0, 1},
+                                                 {1, 0, 0, 2},
+                                                 {1, 2},
+                                                 {1, 0, 1, 1},
+                                                 {1, 2},
+                                                 {0, 2},
+                                                 {0, 1, 0, 2},
+                                                 {0, 0, 1, 0},
+                                                 {2},
+                                                 {0, 0, 2},
+                                                 {0, 0, 2},
+                                                 {0, 1, 0, 2}});
   std::vector<double> weights;
   for (const Candidate& state : states) weights.push_back(state.weight);
   CHECK(weights == std::vector<double>{1, 1, 1, 1, 2, 2, 4, 1, 1, 1, 2, 2, 2,
@@ -233,8 +256,7 @@ TEST_CASE("frozen results: rejection and CARDS") {
   // Computed by the same program.
   auto policy = toy::policy();
   auto reward = toy::reward();
-  const Decoder rejection{policy, reward,
-                          Rejection{{.beta = 0.7, .ceiling = 2, .max_tokens = 4}}};
+  const Decoder rejection{policy, reward, Rejection{{.beta = 0.7, .ceiling = 2, .max_tokens = 4}}};
   const Decoder cards{policy, reward,
                       Cards{{.beta = 0.7,
                              .reward_goal = 1.5,
@@ -251,11 +273,11 @@ TEST_CASE("frozen results: rejection and CARDS") {
     built.push_back(c.answer.response.tokens);
     searched.push_back(c.spent.policy_calls);
   }
-  CHECK(rejected == std::vector<Tokens>{{1, 2}, {0, 2}, {1, 1, 1, 2}, {0, 1, 2}, {0, 1, 2},
-                                        {0, 1, 1, 2}});
+  CHECK(rejected ==
+        std::vector<Tokens>{{1, 2}, {0, 2}, {1, 1, 1, 2}, {0, 1, 2}, {0, 1, 2}, {0, 1, 1, 2}});
   CHECK(tried == std::vector<std::size_t>{11, 20, 2, 2, 1, 21});
-  CHECK(built == std::vector<Tokens>{{1, 2}, {1, 0, 2}, {1, 1, 2}, {0, 1, 2}, {1, 2},
-                                     {0, 0, 1, 1}});
+  CHECK(built ==
+        std::vector<Tokens>{{1, 2}, {1, 0, 2}, {1, 1, 2}, {0, 1, 2}, {1, 2}, {0, 0, 1, 1}});
   CHECK(searched == std::vector<std::size_t>{2, 8, 2, 1, 4, 15});
 }
 
@@ -305,8 +327,8 @@ TEST_CASE("what the loaded policy or reward cannot do is refused when the decode
   CHECK(field(needs({.log_probs = true}), {}) == "Policy.capabilities.log_probs");
   CHECK(field(needs({.score_forced = true}), {}) == "Policy.capabilities.score_forced");
   CHECK(field(needs({.logits = true}), {}) == "Policy.capabilities.logits");
-  CHECK(field(needs({.segments = true, .log_probs = true}), {.segments = true, .log_probs = true}) ==
-        "none");
+  CHECK(field(needs({.segments = true, .log_probs = true}),
+              {.segments = true, .log_probs = true}) == "none");
 
   // CARDS needs segments by entropy, unless its segments have a fixed length.
   CardsOptions by_entropy = cards_options();
@@ -395,18 +417,22 @@ TEST_CASE("option out of range, NaN, or contradictory: InvalidOption at construc
         "RunOptions.min_survivors");
 }
 
-TEST_CASE("a policy that fails: PolicyError naming prompt and cause, nothing already drawn is lost") {
+TEST_CASE(
+    "a policy that fails: PolicyError naming prompt and cause, nothing already drawn is lost") {
   struct Case {
     std::string cause;
     Scripted::Function later;
   };
   const std::vector<Case> cases = {
-      {"the server is gone", [](const Generation&) -> Response {
-         throw std::runtime_error("the server is gone");
-       }},
+      {"the server is gone",
+       [](const Generation&) -> Response { throw std::runtime_error("the server is gone"); }},
       {"an empty response", [](const Generation&) { return Response{}; }},
-      {"5 tokens where at most 4", [](const Generation&) { return response_of({1, 2, 3, 4, 5}); }},
-      {"1 log-probs for 2 tokens", [](const Generation&) {
+      {"5 tokens where at most 4",
+       [](const Generation&) {
+         return response_of({1, 2, 3, 4, 5});
+       }},
+      {"1 log-probs for 2 tokens",
+       [](const Generation&) {
          Response response = response_of({1, 2});
          response.log_probs = {-1};
          return response;
@@ -416,7 +442,8 @@ TEST_CASE("a policy that fails: PolicyError naming prompt and cause, nothing alr
   for (const Case& c : cases) {
     INFO(c.cause);
     Scripted policy = well_at_first(c.later);
-    const Decoder decoder{policy, constant_reward(2), BestOfN{{.n = 6, .max_tokens = 4, .width = 2}}};
+    const Decoder decoder{policy, constant_reward(2),
+                          BestOfN{{.n = 6, .max_tokens = 4, .width = 2}}};
     bool thrown = false;
     try {
       (void)decoder("What is 17 * 23?");
@@ -480,8 +507,7 @@ TEST_CASE("a reward that throws or returns NaN: RewardError, or a rejection if a
   CHECK(contains(infinite, "the reward is inf"));
 
   // Had NaN counted as 0, it would be the best.
-  const Result rejected =
-      Decoder(policy, reward_of(unset), three)("p", {.on_nan = OnNan::reject});
+  const Result rejected = Decoder(policy, reward_of(unset), three)("p", {.on_nan = OnNan::reject});
   CHECK(rejected.answer.reward == -5);
   CHECK(rejected.candidates.size() == 3);
   const Result survived =
@@ -518,9 +544,8 @@ TEST_CASE("no survivor: an error that lists each cause") {
 TEST_CASE("no survivor of any sampler: a failure, not an empty success") {
   runs::for_each_sampler([](const std::string& name, const auto& sampler) {
     INFO(name);
-    ScriptedSegments policy([](const Generation&) -> Response {
-      throw std::runtime_error("lost");
-    });
+    ScriptedSegments policy(
+        [](const Generation&) -> Response { throw std::runtime_error("lost"); });
     const Decoder decoder{policy, toy::reward(), sampler, runs::Heaviest{}};
     const Result result = decoder.batch({"p"}, {.on_failure = OnFailure::survive})[0];
     CHECK(result.stop == Stop::failed);
@@ -584,7 +609,10 @@ TEST_CASE("empty response: an error of a token policy, legal from a text policy"
 
 TEST_CASE("invalid UTF-8 cut inside a character: bytes are kept as they are") {
   // Two tokens that make one character, and a third that begins another: a cut may fall anywhere.
-  LogitPolicy policy{-1, [](TokenSpan) { return std::vector<double>{0, 0, 0}; },
+  LogitPolicy policy{-1,
+                     [](TokenSpan) {
+                       return std::vector<double>{0, 0, 0};
+                     },
                      [](Token token) { return std::string(token == 0 ? "\xc3" : "\xa9"); }};
   const auto bytes_of = [](const Response& y) {
     std::string bytes;
@@ -631,6 +659,28 @@ TEST_CASE("batch never throws for one prompt") {
   CHECK(contains(results[1].failures[0].what, "\"bad\""));
   CHECK(contains(results[1].failures[0].what, "this one only"));
   CHECK_THROWS_AS(std::rethrow_exception(results[1].failures[0].cause), std::runtime_error);
+}
+
+TEST_CASE("a prompt that the sampler cannot start with fails its run and no other") {
+  Scripted policy([](const Generation&) { return response_of({1}); });
+  const Decoder decoder{policy, constant_reward(), Prs{{.n = 2, .layers = 2}}};
+  const Prompt ids = Prompt::from_tokens({1, 2});
+  struct Watch {
+    std::vector<std::size_t> ended = {};
+    void on(const RunFinished& event) { ended.push_back(event.run); }
+  } watch;
+  const std::vector<Result> results = decoder.batch({"a", ids, "b"}, {.seed = 3}, watch);
+  REQUIRE(results.size() == 3);
+  CHECK(results[1].stop == Stop::failed);
+  CHECK_FALSE(results[1].law_holds);
+  REQUIRE(results[1].failures.size() == 1);
+  CHECK(results[1].failures[0].part == FailedPart::sampler);
+  CHECK(runs::contains(results[1].failures[0].what, "2 token ids"));
+  CHECK(watch.ended == std::vector<std::size_t>{1, 0, 2});
+  // The others are what they are alone: run i uses stream + i.
+  CHECK(runs::text_of(results[0]) == runs::text_of(decoder("a", {.seed = 3})));
+  CHECK(runs::text_of(results[2]) == runs::text_of(decoder("b", {.seed = 3, .stream = 2})));
+  CHECK_THROWS_AS((void)decoder(ids), InvalidOption);
 }
 
 TEST_CASE("a selector that throws fails its run, keeps what was found, and no other run") {

@@ -35,10 +35,11 @@ constexpr void check_composition() {
   static_assert(Policy<P>,
                 "tilt::Decoder: the first argument is not a Policy; give it a member "
                 "void generate(std::span<const tilt::Generation>, std::span<tilt::Response>)");
-  static_assert(RewardModel<R>,
-                "tilt::Decoder: the second argument is not a RewardModel; give it a member "
-                "void score(std::span<const tilt::Scoring>, std::span<double>), or wrap a lambda in "
-                "tilt::RewardFunction");
+  static_assert(
+      RewardModel<R>,
+      "tilt::Decoder: the second argument is not a RewardModel; give it a member "
+      "void score(std::span<const tilt::Scoring>, std::span<double>), or wrap a lambda in "
+      "tilt::RewardFunction");
   static_assert(Sampler<S>,
                 "tilt::Decoder: the third argument is not a Sampler; it needs a copyable State and "
                 "const members start(prompt), ask(state, round) and tell(state, round)");
@@ -111,9 +112,8 @@ class Decoder {
       throw InvalidOption("RewardModel.partial", "false",
                           "true for this sampler, which scores prefixes of responses");
     }
-    if constexpr (requires { requires Select::needs_states; } && requires {
-                    sampler_.emits_states();
-                  }) {
+    if constexpr (
+        requires { requires Select::needs_states; } && requires { sampler_.emits_states(); }) {
       if (!sampler_.emits_states()) {
         throw InvalidOption("Decoder.selector", "one that reads chain states",
                             "a vote or an average, since recycled weights are not those of states");
@@ -127,7 +127,8 @@ class Decoder {
   /// Answers one prompt.
   /// @param observers  told of the run's events; one that handles none does not compile
   /// @throws PolicyError or RewardError when a draw failed and the run could not go on, Error when the
-  /// selector threw; its `partial()` is what had been found. Budgets and stop requests are no errors:
+  /// selector threw; its `partial()` is what had been found. InvalidOption for run options out of range and
+  /// for a prompt that the sampler cannot work with. Budgets and stop requests are no errors:
   /// see `Result::stop`.
   template <class... Os>
   [[nodiscard]] Result operator()(const Prompt& prompt, const RunOptions& options = {},
@@ -141,16 +142,15 @@ class Decoder {
   /// Answers many prompts; the rounds of all of them are merged into common calls of the policy and
   /// the reward. Run i uses stream + i, so that `batch({p}, o)[0]` equals `decoder(p, o)`. Never
   /// throws for one prompt: its result has `stop == Stop::failed` and says why in `failures`.
+  /// @throws InvalidOption for run options out of range
   template <class... Os>
   [[nodiscard]] std::vector<Result> batch(std::span<const Prompt> prompts,
-                                          const RunOptions& options = {},
-                                          Os&&... observers) const {
+                                          const RunOptions& options = {}, Os&&... observers) const {
     return run(prompts, options, observers...);
   }
   template <class... Os>
   [[nodiscard]] std::vector<Result> batch(std::initializer_list<Prompt> prompts,
-                                          const RunOptions& options = {},
-                                          Os&&... observers) const {
+                                          const RunOptions& options = {}, Os&&... observers) const {
     return run(std::span(prompts.begin(), prompts.size()), options, observers...);
   }
 
@@ -167,21 +167,30 @@ class Decoder {
   template <class... Os>
   std::vector<Result> run(std::span<const Prompt> prompts, const RunOptions& options,
                           Os&... observers) const {
-    static_assert((Observer<Os> && ...),
-                  "tilt::Decoder: an observer handles none of the events; give it a member on(const "
-                  "tilt::RunFinished&), or of another event of tilt/runtime/observer.hpp");
+    static_assert(
+        (Observer<Os> && ...),
+        "tilt::Decoder: an observer handles none of the events; give it a member on(const "
+        "tilt::RunFinished&), or of another event of tilt/runtime/observer.hpp");
+    check_run_options(options);
     std::vector<Session<S>> sessions;
     sessions.reserve(prompts.size());
+    std::vector<Result> results(prompts.size());
+    Reports reports;  // of the sessions; a prompt that the sampler refuses has none
+    reports.reserve(prompts.size());
     for (std::size_t i = 0; i < prompts.size(); ++i) {
       RunOptions mine = options;
       mine.stream += i;
-      sessions.emplace_back(sampler_, prompts[i], std::move(mine));
       notify(RunStarted{i, prompts.size(), prompts[i]}, observers...);
+      try {
+        sessions.emplace_back(sampler_, prompts[i], std::move(mine));
+        reports.push_back({.run = i});
+      } catch (...) {
+        results[i] = refused(prompts[i], std::current_exception());
+        notify(RunFinished{i, prompts.size(), prompts[i], results[i]}, observers...);
+      }
     }
     Driver<S, std::remove_reference_t<P>, std::remove_reference_t<R>> driver(policy_.get(),
                                                                              reward_.get());
-    std::vector<Result> results(prompts.size());
-    Reports reports(prompts.size());
     if constexpr (sizeof...(Os) > 0) {
       do {
         report(sessions, results, reports, observers...);
@@ -191,10 +200,24 @@ class Decoder {
       while (driver.pass(sessions)) {
       }
     }
-    for (std::size_t i = 0; i < sessions.size(); ++i) {
-      if (!reports[i].finished) results[i] = conclude(sessions[i]);
+    for (std::size_t k = 0; k < sessions.size(); ++k) {
+      if (!reports[k].finished) results[reports[k].run] = conclude(sessions[k]);
     }
     return results;
+  }
+
+  // The result of a prompt that the sampler could not start with, such as one of token ids where a method
+  // quotes text: it fails that run of a batch, no other.
+  static Result refused(const Prompt& prompt, std::exception_ptr cause) {
+    Result result;
+    result.decision.share = 0;
+    result.stop = Stop::failed;
+    result.law_holds = false;
+    result.failures.push_back({.what = "the sampler cannot start with the prompt " +
+                                       describe(prompt) + ": " + message_of(cause),
+                               .cause = std::move(cause),
+                               .part = FailedPart::sampler});
+    return result;
   }
 
   // A selector may call functions of the user: what it throws fails one run of a batch, no other.
@@ -219,6 +242,7 @@ class Decoder {
 
   // What observers have been told of a run so far.
   struct Report {
+    std::size_t run = 0;                       // which prompt
     std::vector<std::size_t> candidates = {};  // by lane
     std::vector<std::size_t> settled = {};     // tokens, by lane
     std::size_t policy_calls = 0, reward_calls = 0;
@@ -229,17 +253,18 @@ class Decoder {
   template <class Sessions, class... Os>
   void report(Sessions& sessions, std::vector<Result>& results, Reports& reports,
               Os&... observers) const {
-    for (std::size_t i = 0; i < sessions.size(); ++i) {
-      Report& told = reports[i];
+    for (std::size_t k = 0; k < sessions.size(); ++k) {
+      Report& told = reports[k];
       if (told.finished) continue;
-      Session<S>& session = sessions[i];
+      Session<S>& session = sessions[k];
+      const std::size_t i = told.run;
       const Cost spent = session.spent();
       const Population& candidates = session.candidates();
       told.candidates.resize(candidates.lanes());
       for (std::size_t lane = 0; lane < candidates.lanes(); ++lane) {
         const auto emitted = candidates.lane(lane);
-        for (std::size_t& k = told.candidates[lane]; k < emitted.size(); ++k) {
-          notify(CandidateEmitted{i, emitted[k]}, observers...);
+        for (std::size_t& next = told.candidates[lane]; next < emitted.size(); ++next) {
+          notify(CandidateEmitted{i, emitted[next]}, observers...);
         }
       }
       told.settled.resize(lanes_of(sampler_));
@@ -258,14 +283,15 @@ class Decoder {
         told.finished = true;
         const Prompt prompt = session.prompt();
         results[i] = conclude(session);
-        notify(RunFinished{i, sessions.size(), prompt, results[i]}, observers...);
+        notify(RunFinished{i, results.size(), prompt, results[i]}, observers...);
       }
     }
   }
 
   [[noreturn]] static void throw_failures(Result result) {
-    std::string message = result.failures.front().what;
     const FailedPart part = result.failures.front().part;
+    if (part == FailedPart::sampler) std::rethrow_exception(result.failures.front().cause);
+    std::string message = result.failures.front().what;
     for (std::size_t i = 1; i < result.failures.size(); ++i) {
       message += "\n" + result.failures[i].what;
     }

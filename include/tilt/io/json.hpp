@@ -51,8 +51,12 @@ namespace tilt {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
   for (std::size_t i = 0; i < bytes.size();) {
     const unsigned char first = byte(i);
-    const std::size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2
-                               : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+    const std::size_t length = first < 0x80   ? 1
+                               : first < 0xc2 ? 0
+                               : first < 0xe0 ? 2
+                               : first < 0xf0 ? 3
+                               : first < 0xf5 ? 4
+                                              : 0;
     if (length == 0 || i + length > bytes.size()) return false;
     for (std::size_t k = 1; k < length; ++k) {
       if ((byte(i + k) & 0xc0) != 0x80) return false;
@@ -130,8 +134,7 @@ template <class T>
 }
 
 /// The same for numbers that may be NaN or infinite.
-[[nodiscard]] inline double number_or(const nlohmann::json& j, const char* name,
-                                      double otherwise) {
+[[nodiscard]] inline double number_or(const nlohmann::json& j, const char* name, double otherwise) {
   const auto found = j.find(name);
   return found == j.end() ? otherwise : number_from_json(*found);
 }
@@ -151,10 +154,14 @@ template <class Enum, std::size_t n>
 /// The name of a way to finish, as in JSON.
 [[nodiscard]] constexpr const char* name_of(Finish finish) noexcept {
   switch (finish) {
-    case Finish::stop: return "stop";
-    case Finish::length: return "length";
-    case Finish::segment: return "segment";
-    case Finish::error: return "error";
+    case Finish::stop:
+      return "stop";
+    case Finish::length:
+      return "length";
+    case Finish::segment:
+      return "segment";
+    case Finish::error:
+      return "error";
   }
   return "unknown";
 }
@@ -167,19 +174,24 @@ inline void from_json(const nlohmann::json& j, Finish& finish) {
 
 inline void to_json(nlohmann::json& j, Stop stop) { j = name_of(stop); }
 inline void from_json(const nlohmann::json& j, Stop& stop) {
-  stop = enumerator_from(j,
-                         std::array{Stop::finished, Stop::tokens, Stop::policy_calls,
-                                    Stop::reward_calls, Stop::seconds, Stop::cancelled,
-                                    Stop::failed},
-                         "reason to stop");
+  stop =
+      enumerator_from(j,
+                      std::array{Stop::finished, Stop::tokens, Stop::policy_calls,
+                                 Stop::reward_calls, Stop::seconds, Stop::cancelled, Stop::failed},
+                      "reason to stop");
 }
 
 /// The name of a part of a run, as in JSON.
 [[nodiscard]] constexpr const char* name_of(FailedPart part) noexcept {
   switch (part) {
-    case FailedPart::policy: return "policy";
-    case FailedPart::reward: return "reward";
-    case FailedPart::selector: return "selector";
+    case FailedPart::policy:
+      return "policy";
+    case FailedPart::reward:
+      return "reward";
+    case FailedPart::selector:
+      return "selector";
+    case FailedPart::sampler:
+      return "sampler";
   }
   return "unknown";
 }
@@ -187,7 +199,8 @@ inline void from_json(const nlohmann::json& j, Stop& stop) {
 inline void to_json(nlohmann::json& j, FailedPart part) { j = name_of(part); }
 inline void from_json(const nlohmann::json& j, FailedPart& part) {
   part = enumerator_from(
-      j, std::array{FailedPart::policy, FailedPart::reward, FailedPart::selector},
+      j,
+      std::array{FailedPart::policy, FailedPart::reward, FailedPart::selector, FailedPart::sampler},
       "part of a run");
 }
 
@@ -327,8 +340,7 @@ inline void to_json(nlohmann::json& j, const Decision& decision) {
   if (decision.index != npos) j["index"] = decision.index;
 }
 inline void from_json(const nlohmann::json& j, Decision& decision) {
-  decision = {.index = member_or<std::size_t>(j, "index", npos),
-              .share = number_or(j, "share", 1)};
+  decision = {.index = member_or<std::size_t>(j, "index", npos), .share = number_or(j, "share", 1)};
   if (j.contains("answer")) decision.answer = bytes_from_json(j.at("answer"));
 }
 

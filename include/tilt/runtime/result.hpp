@@ -14,9 +14,9 @@
 namespace tilt {
 
 /// Which part of a run failed.
-enum class FailedPart { policy, reward, selector };
+enum class FailedPart { policy, reward, selector, sampler };
 
-/// A draw that failed, or a selector: where, and why.
+/// A draw that failed, a selector, or a sampler that could not start with a prompt: where, and why.
 struct Failure {
   std::string what = {};          ///< names the prompt, the call and the cause
   std::exception_ptr cause = {};  ///< what was thrown; a PolicyError where a result was malformed

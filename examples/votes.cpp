@@ -4,7 +4,8 @@
 //   votes SOLUTIONS.jsonl [--beta 1] [--power 0.5] [--lambda 1]
 //
 // A line is a problem: {"code": [texts], "pred": [answers], "score": [is it right], "pred_score":
-// [rewards]}, the four lists of one length. A reward may stand in a list of one.
+// [rewards]}, the four lists of one length. A reward may stand in a list of one. Exit status: 0, 1 where
+// lines were left out, 2 where the input cannot be used.
 
 #include <algorithm>
 #include <cmath>
@@ -226,6 +227,7 @@ int run(const Settings& s) {
     std::cerr << "votes: no line of " << s.file.string() << " is a problem with scored solutions\n";
     return 2;
   }
+  const std::vector<Row> rows = evaluate(problems, s);
   std::size_t solutions = 0, unanswered = 0, extracted = 0;
   for (const Problem& problem : problems) {
     solutions += problem.size();
@@ -237,13 +239,13 @@ int run(const Settings& s) {
   std::printf(
       "%zu problems, %zu solutions; with an answer: %zu by the file, %zu by tilt's extraction\n\n",
       problems.size(), solutions, solutions - unanswered, extracted);
-  print(evaluate(problems, s));
+  print(rows);
   std::printf(
       "\nStandard errors are over problems. Right is what the file says of the chosen solution; "
-      "rules that\nlook at no answer have one column. The file has no self-certainty: Borda ranks "
-      "by "
-      "its rewards.\n");
-  return 0;
+      "rules "
+      "that\nlook at no answer have one column. The file has no self-certainty: Borda ranks by its "
+      "rewards.\n");
+  return faults.empty() ? 0 : 1;
 }
 
 }  // namespace

@@ -133,7 +133,7 @@ class CurveRecorder {
                      static_cast<double>(depth), worth_(event.candidates)});
   }
 
-  /// A point per round; a run that has ended stays where it was. Run r belongs to prompt
+  /// A point per round that has cost tokens; a run that has ended stays where it was. Run r belongs to prompt
   /// r mod `prompts`, and the runs of a prompt are averaged.
   [[nodiscard]] Curve curve(std::size_t prompts) const {
     std::size_t longest = 0;
@@ -151,6 +151,8 @@ class CurveRecorder {
         point.tokens[run % prompts] += share * step.tokens;
         point.depth[run % prompts] += share * step.depth;
       }
+      // What was drawn counts when it has been scored, which costs no further tokens.
+      if (!curve.empty() && curve.back().tokens == point.tokens) curve.pop_back();
       curve.push_back(std::move(point));
     }
     return curve;

@@ -1,7 +1,6 @@
 #include "tilt/sampler/best_of_n.hpp"
 
-#include <vector>
-
+#include "support/best_of_n.hpp"
 #include "support/compare.hpp"
 #include "support/model.hpp"
 #include "tilt/decoder.hpp"
@@ -9,26 +8,6 @@
 namespace {
 
 constexpr std::size_t max_tokens = 32;
-
-struct Drawn {
-  bench::Text text = {};
-  double reward = 0;
-};
-
-// Keeps all draws, as the library does, and returns the best.
-double by_hand(bench::Model& model, std::size_t n) {
-  std::vector<Drawn> drawn;
-  std::size_t best = 0;
-  for (std::size_t i = 0; i < n; ++i) {
-    Drawn next;
-    model.draw(next.text, max_tokens);
-    next.reward = bench::reward_of(next.text.tokens);
-    drawn.push_back(std::move(next));
-    if (drawn.back().reward > drawn[best].reward) best = drawn.size() - 1;
-  }
-  const Drawn answer = drawn[best];
-  return answer.reward;
-}
 
 // n draws in rounds of `width`, each taking some microseconds.
 void best_of_n(benchmark::State& state) {
@@ -46,7 +25,7 @@ void best_of_n(benchmark::State& state) {
       },
       [&] {
         model.restart();
-        return by_hand(model, n);
+        return bench::best_of_n_by_hand(model, n, max_tokens);
       });
 }
 

@@ -43,9 +43,8 @@ Searched by_hand(bench::Model& model) {
   std::size_t round = 0;
   const double first = 0.5 * bench::reward_of({}) + 0.5 * goal;
   while (prefix.tokens.size() < max_tokens) {
-    const double threshold =
-        std::min(first + static_cast<double>(prefix.tokens.size()) * (goal - first) / max_tokens,
-                 goal);
+    const double threshold = std::min(
+        first + static_cast<double>(prefix.tokens.size()) * (goal - first) / max_tokens, goal);
     bench::Text best;
     double best_reward = -tilt::infinity;
     for (std::size_t tried = 0; tried <= most; ++tried) {
@@ -54,9 +53,8 @@ Searched by_hand(bench::Model& model) {
       model.draw(next, std::min(segment, max_tokens - prefix.tokens.size()));
       next.tokens.insert(next.tokens.begin(), prefix.tokens.begin(), prefix.tokens.end());
       const double reward = bench::reward_of(next.tokens);
-      const bool accepted =
-          tried < most && tilt::Random(seed, 0, ++round, 1, 0).log_uniform() <
-                              (reward - threshold) / beta;
+      const bool accepted = tried < most && tilt::Random(seed, 0, ++round, 1, 0).log_uniform() <
+                                                (reward - threshold) / beta;
       if (tried == most) ++round;
       if (accepted || reward > best_reward) {
         best = std::move(next);
@@ -75,11 +73,12 @@ void cards(benchmark::State& state) {
   bench::Model model(static_cast<double>(state.range(0)));
   const tilt::Decoder decoder{
       EndlessPolicy(model), bench::Reward{},
-      tilt::Cards{{.beta = beta,
-                   .reward_goal = goal,
-                   .max_rejections = most,
-                   .max_tokens = max_tokens,
-                   .segment = {.entropy = tilt::infinity, .min_tokens = 1, .max_tokens = segment}}}};
+      tilt::Cards{
+          {.beta = beta,
+           .reward_goal = goal,
+           .max_rejections = most,
+           .max_tokens = max_tokens,
+           .segment = {.entropy = tilt::infinity, .min_tokens = 1, .max_tokens = segment}}}};
   const tilt::Prompt prompt("What is 17 * 23?");
   model.restart();
   const std::size_t candidates = by_hand(model).candidates;

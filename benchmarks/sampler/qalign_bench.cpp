@@ -106,8 +106,8 @@ void qalign(benchmark::State& state) {
   bench::Model model(static_cast<double>(state.range(2)), state.range(3) == 0);
   const tilt::Decoder decoder{
       bench::Policy(model), bench::Reward{},
-      tilt::QAlign{{.beta = beta, .steps = steps, .chains = lanes, .fork = fork,
-                    .max_tokens = max_tokens}}};
+      tilt::QAlign{
+          {.beta = beta, .steps = steps, .chains = lanes, .fork = fork, .max_tokens = max_tokens}}};
   const tilt::Prompt prompt("What is 17 * 23?");
   bench::compare(
       state, static_cast<double>(lanes * (1 + steps * fork)),

@@ -20,6 +20,7 @@
 #include "tilt/sampler/cards.hpp"
 #include "tilt/sampler/qalign.hpp"
 #include "tilt/sampler/rejection.hpp"
+#include "tilt/sampler/tpo.hpp"
 #include "tilt/testing/check_sampler.hpp"
 
 using namespace tilt;
@@ -592,4 +593,38 @@ TEST_CASE("Calibrated: other rewards of the same order give the same run") {
   CHECK(run_with([](double r) { return 1e6 * r - 3; }) == wanted);
   CHECK(run_with([](double r) { return std::exp(r); }) == wanted);
   CHECK(run_with([](double r) { return -r; }) != wanted);
+}
+
+TEST_CASE("Calibrated Tpo stops where the best answer's quantile leaves little to gain") {
+  // Answers are as long as their draw's number; rewritings are longer than any of them.
+  std::size_t drawn = 0;
+  runs::Scripted policy([&](const Generation& work) {
+    Response response;
+    response.text = work.prompt == Prompt("p") ? std::string(1 + drawn++ % 6, 'x')
+                                               : "<answer>" + std::string(9, 'y') + "</answer>";
+    return response;
+  });
+  const RewardFunction length{[](const Prompt&, const Response& y) -> double {
+    return static_cast<double>(y.text.size());
+  }};
+  const auto run = [&](double stop_at) {
+    drawn = 0;
+    const Decoder decoder{policy, length,
+                          Calibrated{Tpo{{.n = 2, .rounds = 3, .stop_at = stop_at}},
+                                     {.references = 4}}};
+    return decoder("p");
+  };
+  const auto rounds_of = [](const Result& result) {
+    for (const auto& [name, value] : result.stats) {
+      if (name == "rounds") return value;
+    }
+    return unset;
+  };
+  const Result stopped = run(0.9), whole = run(infinity);
+  CHECK(rounds_of(stopped) == 1);
+  CHECK(rounds_of(whole) == 3);
+  // The first draws have 1 and 2 letters, the references 3 to 6.
+  CHECK(stopped.candidates[0].reward == 0);
+  CHECK(stopped.answer.reward == 1);
+  CHECK(stopped.answer.raw_reward == 9);
 }

@@ -13,21 +13,9 @@
 #include "tilt/runtime/drive.hpp"
 #include "tilt/runtime/observer.hpp"
 #include "tilt/runtime/session.hpp"
-#include "tilt/selector/highest_reward.hpp"
+#include "tilt/selector/default_selector.hpp"
 
 namespace tilt {
-
-/// The selector of a decoder that is given none: the sampler's `DefaultSelector`, else
-/// `HighestReward`.
-template <class S>
-struct DefaultSelectorOf {
-  using type = HighestReward;
-};
-template <class S>
-  requires requires { typename S::DefaultSelector; }
-struct DefaultSelectorOf<S> {
-  using type = typename S::DefaultSelector;
-};
 
 /// Refuses, when compiling, four parts that cannot work together. Each sentence says what to do.
 template <class P, class R, class S, class Select>

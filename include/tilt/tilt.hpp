@@ -50,6 +50,7 @@
 #include "tilt/selector/answer_text.hpp"
 #include "tilt/selector/borda_vote.hpp"
 #include "tilt/selector/concept.hpp"
+#include "tilt/selector/default_selector.hpp"
 #include "tilt/selector/eligible.hpp"
 #include "tilt/selector/extract.hpp"
 #include "tilt/selector/highest_reward.hpp"

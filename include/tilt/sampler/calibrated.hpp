@@ -13,7 +13,7 @@
 
 #include "tilt/core/check.hpp"
 #include "tilt/sampler/concept.hpp"
-#include "tilt/selector/highest_reward.hpp"
+#include "tilt/selector/default_selector.hpp"
 #include "tilt/stats/calibration.hpp"
 #include "tilt/stats/transform.hpp"
 
@@ -27,17 +27,6 @@ struct CalibratedOptions {
   std::function<double(double)> transform = tilt::transform::identity;
   /// Where the references of a prompt are kept for other runs; none: each run draws its own.
   std::optional<ReferenceStore> store = {};
-};
-
-/// The default selector of a sampler inside another: its own, else `HighestReward`.
-template <class S>
-struct InnerSelector {
-  using type = HighestReward;
-};
-template <class S>
-  requires requires { typename S::DefaultSelector; }
-struct InnerSelector<S> {
-  using type = typename S::DefaultSelector;
 };
 
 /// A sampler that works with the quantile of the reward instead of the reward: InfAlign at test time.
@@ -102,7 +91,7 @@ class Calibrated {
       "member options() with law and max_tokens, as BestOfN, QAlign and Rejection have");
 
  public:
-  using DefaultSelector = typename InnerSelector<S>::type;
+  using DefaultSelector = typename DefaultSelectorOf<S>::type;
   static constexpr Needs needs = static_needs<S>();
 
   struct State {

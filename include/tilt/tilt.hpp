@@ -16,6 +16,7 @@
 #include "tilt/core/response.hpp"
 #include "tilt/core/round.hpp"
 #include "tilt/core/template.hpp"
+#include "tilt/core/stats.hpp"
 #include "tilt/core/token.hpp"
 #include "tilt/core/token_law.hpp"
 #include "tilt/decoder.hpp"

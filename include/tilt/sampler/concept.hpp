@@ -2,17 +2,12 @@
 
 #include <concepts>
 #include <cstddef>
-#include <string>
-#include <utility>
-#include <vector>
 
 #include "tilt/core/round.hpp"
+#include "tilt/core/stats.hpp"
 #include "tilt/policy/concept.hpp"
 
 namespace tilt {
-
-/// Named numbers about a run, in a fixed order.
-using Stats = std::vector<std::pair<std::string, double>>;
 
 /// What a sampler asks of the policy and the reward it is put together with.
 struct Needs {

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "tilt/core/check.hpp"
-#include "tilt/sampler/concept.hpp"
 #include "tilt/selector/concept.hpp"
 #include "tilt/selector/eligible.hpp"
 #include "tilt/stats/quantile_tilt.hpp"

@@ -5,7 +5,7 @@
 
 #include "tilt/core/check.hpp"
 #include "tilt/core/log_math.hpp"
-#include "tilt/sampler/concept.hpp"
+#include "tilt/core/stats.hpp"
 #include "tilt/selector/concept.hpp"
 #include "tilt/selector/eligible.hpp"
 #include "tilt/stats/ess.hpp"

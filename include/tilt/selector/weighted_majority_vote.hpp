@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "tilt/core/check.hpp"
-#include "tilt/sampler/concept.hpp"
+#include "tilt/core/stats.hpp"
 #include "tilt/selector/vote.hpp"
 #include "tilt/stats/ess.hpp"
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tilt/core/check.hpp"
+#include "tilt/core/stats.hpp"
 #include "tilt/selector/concept.hpp"
 #include "tilt/selector/eligible.hpp"
 #include "tilt/stats/quantile_tilt.hpp"

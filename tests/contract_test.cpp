@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <iterator>
 #include <limits>
 #include <map>
@@ -434,6 +435,85 @@ TEST_CASE("contract: a user's own method, observer, policy and reward") {
   Decoder own{MyPolicy{}, MyReward{}, BestOfN{{.n = 3}}, MySelector{}};
   CHECK(own("p", {}, observer).answer.response.text[0] == 'p');
   CHECK(observer.finished == 1);
+}
+
+TEST_CASE("contract: refinement by text") {
+  using namespace tilt;
+  const TpoOptions tpo{5, 2, 2048, "<answer>", "</answer>", {.temperature = 0.7, .top_p = 0.95}};
+  CHECK(tpo.n == TpoOptions{}.n);
+  CHECK(tpo.rounds == TpoOptions{}.rounds);
+  CHECK(tpo.max_tokens == TpoOptions{}.max_tokens);
+  CHECK(tpo.open_tag == TpoOptions{}.open_tag);
+  CHECK(tpo.close_tag == TpoOptions{}.close_tag);
+  CHECK(tpo.law == TpoOptions{}.law);
+  const PrsOptions prs{16, 2, 1024, {}, true, {}};
+  CHECK(prs.n == PrsOptions{}.n);
+  CHECK(prs.layers == PrsOptions{}.layers);
+  CHECK(prs.max_tokens == PrsOptions{}.max_tokens);
+  CHECK(prs.preference == PrsOptions{}.preference);
+  CHECK(prs.feedback == PrsOptions{}.feedback);
+  CHECK(prs.law == PrsOptions{}.law);
+
+  std::size_t calls = 0;
+  TextPolicy policy{[&](std::string_view) -> std::string {
+    return "<answer>" + std::string(++calls, 'x') + "</answer>";
+  }};
+  RewardFunction longer{
+      [](const Prompt&, const Response& y) -> double { return static_cast<double>(y.text.size()); }};
+  const Result refined = Decoder{policy, longer, Tpo{{.n = 3, .rounds = 2}}}("p");
+  CHECK(refined.spent.policy_calls == 3 + 2 * (3 + 2));
+  CHECK(refined.spent.reward_calls == 3 * (2 + 1));
+  const Result layered = Decoder{policy, longer, Prs{{.n = 7, .layers = 3, .preference = "Be kind."}}}("p");
+  CHECK(layered.spent.policy_calls == 2 * 3 + 2);
+  CHECK(layered.spent.reward_calls == 2 * 3);
+  CHECK(layered.answer.reward == layered.candidates[layered.decision.index].reward);
+}
+
+TEST_CASE("contract: calibrated rewards and densities over quantiles") {
+  using namespace tilt;
+  const CalibratedOptions defaults{64, transform::identity};
+  CHECK(defaults.references == CalibratedOptions{}.references);
+  CHECK(CalibratedOptions{}.transform(0.25) == 0.25);
+  CHECK(transform::log(1.0) == 0);
+  CHECK(transform::exponential(2)(0.5) == std::exp(1.0));
+  for (const std::function<double(double)>& phi :
+       {std::function<double(double)>(transform::best_of(4, 0.5)),
+        std::function<double(double)>(transform::worst_of(4, 0.5))}) {
+    CHECK(phi(0.2) < phi(0.8));
+  }
+  const QuantileTilt tilts[] = {QuantileTilt::from(transform::identity, 0.25),
+                                QuantileTilt::best_of(4, 0.5), QuantileTilt::worst_of(4, 0.5)};
+  for (const QuantileTilt& tilt : tilts) {
+    CHECK(tilt.density(0.9) > tilt.density(0.1));
+    CHECK(tilt.max_density() > 1);
+    CHECK(tilt.win_rate() > 0.5);
+    CHECK(tilt.kl() > 0);
+    CHECK(tilt.win_rate_best_of(4) > 0.5);
+    CHECK(tilt.win_rate_worst_of(std::size_t{4}) > 0.5);
+  }
+  const auto reward = length_reward();
+  Decoder calibrated{uniform_policy(), reward,
+                     Calibrated{Rejection{{.beta = 0.5}}, {.references = 8, .transform = transform::best_of(4, 0.5)}}};
+  const Result result = calibrated("p", {.seed = 1});
+  CHECK(result.answer.raw_reward == -static_cast<double>(result.answer.response.size()));
+  CHECK(result.answer.reward <= 0);  // Phi(1) = 0
+  CHECK(result.spent.policy_calls >= 9);
+  Decoder chain{uniform_policy(), reward, Calibrated{QAlign{{.steps = 4, .max_tokens = 8}}}, LastState{}};
+  CHECK(chain("p").spent.policy_calls == 64 + 5);
+  Decoder drawn{uniform_policy(), reward, BestOfN{{.n = 8}}, RankDraw{QuantileTilt::best_of(4, 0.5)}};
+  CHECK(drawn("p").decision.share > 0);
+}
+
+TEST_CASE("contract: further selectors") {
+  using namespace tilt;
+  RewardFunction reward{[](const Prompt&, const Response& y) -> double { return y.text.ends_with("3") ? 1 : 0; }};
+  TextPolicy policy{[](std::string_view, const Generation& work) -> std::string {
+    return "It is " + std::to_string(work.seed % 5);
+  }};
+  const auto same = [](std::string_view a, std::string_view b) -> double { return a == b ? 1 : 0; };
+  CHECK(Decoder{policy, reward, BestOfN{{.n = 9}}, MinimumBayesRisk{same}}("p").decision.index != npos);
+  const Result voted = Decoder{policy, reward, BestOfN{{.n = 9}}, BordaVote{last_number, {.power = 0.5}}}("p");
+  CHECK(voted.decision.answer.size() == 1);
 }
 
 TEST_CASE("contract: errors") {

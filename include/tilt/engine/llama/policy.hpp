@@ -33,7 +33,8 @@ namespace tilt::llama {
 /// place of one that has finished.
 ///
 /// Numbers: the logits of a token depend a little on what else is computed in the same batch and on
-/// what was cached, by 0.01 to 0.02 nat with weights of 4 or 8 bits. So the same calls on a fresh
+/// what was cached: mostly by 0.01 to 0.02 nat with weights of 4 or 8 bits, by up to 0.3 nat between
+/// batches of a few and of more than about 64 tokens, which the engine multiplies in another way. So the same calls on a fresh
 /// policy give the same responses, but a draw may come out differently when it is grouped with others
 /// or when its prefix was cached, and log-probs that are computed anew differ by as much.
 ///

@@ -68,6 +68,14 @@ concept AsyncPolicy =
       { p.cancel(ticket) } -> std::same_as<void>;
     };
 
+/// A policy that gives the logits of the token that follows a response: anything with `data()` and
+/// `size()`, of doubles or floats.
+template <class P>
+concept HasLogits = requires(P& p, const Prompt& prompt, const Response& response) {
+  { *p.logits(prompt, response).data() } -> std::convertible_to<double>;
+  { p.logits(prompt, response).size() } -> std::convertible_to<std::size_t>;
+};
+
 /// True for a policy whose capabilities are known when compiling.
 template <class P>
 concept HasStaticCapabilities = requires {

@@ -57,14 +57,6 @@ concept HasSelfCertainty = requires(P& p, const Prompt& prompt, const Response& 
   { p.self_certainty(prompt, response) } -> std::convertible_to<std::span<const double>>;
 };
 
-/// A policy that gives the logits of the token that follows a response: anything with `data()` and
-/// `size()`, of doubles or floats.
-template <class P>
-concept HasLogits = requires(P& p, const Prompt& prompt, const Response& response) {
-  { *p.logits(prompt, response).data() } -> std::convertible_to<double>;
-  { p.logits(prompt, response).size() } -> std::convertible_to<std::size_t>;
-};
-
 /// r(x, y) = the mean over the tokens of y of KL(uniform || p(. | x, y_1 .. y_t)), t = 0 .. |y|-1, nats,
 /// at least 0: how sure a model is of its answer, without a reward model.
 ///

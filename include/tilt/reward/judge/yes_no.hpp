@@ -15,7 +15,6 @@
 #include "tilt/policy/concept.hpp"
 #include "tilt/reward/combine.hpp"
 #include "tilt/reward/judge/question.hpp"
-#include "tilt/reward/self_certainty.hpp"
 
 namespace tilt {
 

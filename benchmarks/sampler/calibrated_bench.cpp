@@ -27,11 +27,11 @@ Drawn draw(bench::Model& model) {
 
 // The best of n by its quantile among K more draws. Returns its raw reward.
 double by_hand(bench::Model& model, std::size_t n, std::size_t references) {
-  std::vector<Drawn> drawn;
-  for (std::size_t i = 0; i < n; ++i) drawn.push_back(draw(model));
   std::vector<double> sorted;
   for (std::size_t k = 0; k < references; ++k) sorted.push_back(draw(model).reward);
   std::sort(sorted.begin(), sorted.end());
+  std::vector<Drawn> drawn;
+  for (std::size_t i = 0; i < n; ++i) drawn.push_back(draw(model));
   std::size_t best = 0;
   for (std::size_t i = 0; i < n; ++i) {
     const auto [low, high] = std::equal_range(sorted.begin(), sorted.end(), drawn[i].reward);

@@ -140,18 +140,23 @@ TEST_CASE("begin starts afresh") {
   CHECK(round.index() == 1);
 }
 
-TEST_CASE("take_last hands the last draws over, results included, and leaves the others") {
+TEST_CASE(
+    "draws that are brought forward are taken first, results included, and leave the others as "
+    "they were") {
   Population population;
   Round round;
   round.begin(population, 42, 0, 0, 0);
   round.sample(about("inner"));
   round.sample(about("first"));
   round.sample(about("second"));
-  const std::uint64_t seed = round.draws()[0].work.seed;
-  round.results()[1].reward = 5;
-  round.results()[1].status = DrawStatus::done;
-  round.results()[2].status = DrawStatus::failed;
-  const std::vector<Draw> taken = round.take_last(2);
+  const std::uint64_t seed = round.draws()[0].work.seed, moved = round.draws()[1].work.seed;
+  round.bring_forward(2);
+  CHECK(round.draws()[0].work.prompt == Prompt("first"));
+  CHECK(round.draws()[0].work.seed == moved);
+  round.results()[0].reward = 5;
+  round.results()[0].status = DrawStatus::done;
+  round.results()[1].status = DrawStatus::failed;
+  const std::vector<Draw> taken = round.take_first(2);
   REQUIRE(taken.size() == 2);
   CHECK(taken[0].work.prompt == Prompt("first"));
   CHECK(taken[0].reward == 5);
@@ -160,7 +165,8 @@ TEST_CASE("take_last hands the last draws over, results included, and leaves the
   REQUIRE(round.draws().size() == 1);
   CHECK(round.draws()[0].work.prompt == Prompt("inner"));
   CHECK(round.draws()[0].work.seed == seed);
-  CHECK(round.take_last(0).empty());
-  CHECK(round.take_last(1).size() == 1);
+  round.bring_forward(0);
+  CHECK(round.take_first(0).empty());
+  CHECK(round.take_first(1).size() == 1);
   CHECK(round.draws().empty());
 }

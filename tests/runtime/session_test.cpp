@@ -886,7 +886,8 @@ struct Preparer {
                    std::to_string(round.lane()));
     if (state.preparing) {
       std::size_t found = 0;
-      for (const Draw& draw : round.take_last(more)) found += draw.status == DrawStatus::done;
+      round.bring_forward(more);
+      for (const Draw& draw : round.take_first(more)) found += draw.status == DrawStatus::done;
       if (found > 0) state.found = found;
       state.preparing = false;
     }

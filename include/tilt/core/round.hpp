@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -100,13 +101,18 @@ class Round {
   void rebind(Population& population) noexcept { population_ = &population; }
   /// The draws, to be filled in or transformed.
   [[nodiscard]] std::span<Draw> results() noexcept { return draws_; }
-  /// Hands over the last n draws with their results: a wrapper that asked for more behind the inner
-  /// sampler's work takes its own away before the inner sampler is told.
+  /// Moves the last n draws in front of the others, with the seeds that they were given: a wrapper that
+  /// asks for more than the inner sampler has it done first, and changes no draw of the inner sampler.
   /// @param n  at most the number of draws
-  [[nodiscard]] std::vector<Draw> take_last(std::size_t n) {
-    const auto first = draws_.end() - static_cast<std::ptrdiff_t>(n);
-    std::vector<Draw> taken(std::make_move_iterator(first), std::make_move_iterator(draws_.end()));
-    draws_.erase(first, draws_.end());
+  void bring_forward(std::size_t n) {
+    std::rotate(draws_.begin(), draws_.end() - static_cast<std::ptrdiff_t>(n), draws_.end());
+  }
+  /// Hands over the first n draws with their results, before the inner sampler is told of the others.
+  /// @param n  at most the number of draws
+  [[nodiscard]] std::vector<Draw> take_first(std::size_t n) {
+    const auto end = draws_.begin() + static_cast<std::ptrdiff_t>(n);
+    std::vector<Draw> taken(std::make_move_iterator(draws_.begin()), std::make_move_iterator(end));
+    draws_.erase(draws_.begin(), end);
     return taken;
   }
   void close() noexcept { closing_ = true; }

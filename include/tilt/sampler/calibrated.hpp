@@ -49,8 +49,8 @@ struct CalibratedOptions {
 /// The references are never drawn from the pool that holds the candidates, and a candidate is not one
 /// of its own references. Their seeds are a function of prompt, law, K and max_tokens and not of the
 /// run: all runs of a prompt hold against the same references, and with a `store` pay for them once. The
-/// results are the same with and without it. They are asked for behind the inner sampler's first work,
-/// in the same round; of several lanes the first draws them, and the others begin when it has.
+/// results are the same with and without it. They are asked for in front of the inner sampler's first
+/// work, in the same round; of several lanes the first draws them, and the others begin when it has.
 ///
 /// Differs from the inner sampler in that
 /// - a `ceiling` that was not given (`Rejection`) is Phi(1), the largest that Phi(u) can be, so that
@@ -62,7 +62,7 @@ struct CalibratedOptions {
 /// budget. An estimated quantile has a standard error of sqrt(u(1-u)/K), which exponential transforms
 /// amplify (`plug_in_bias`): K must be well above t^2.
 /// Edge cases: references that fail, or whose score is missing (NaN, under `OnNan::reject`), are left
-/// out and counted; a run that ends before all are in uses those that are. Where none is left nothing
+/// out and counted; a run that ends before all are in has no candidates yet. Where none is left nothing
 /// can be calibrated: what the first round has drawn is emitted with weight 0 and no reward (NaN, with
 /// the raw reward kept), and the run ends. An incomplete set never goes to the store.
 /// Stats: those of the inner sampler (whose rewards are the transformed ones), then `references` (used),
@@ -156,11 +156,12 @@ class Calibrated {
       round.sample({.prompt = key.prompt, .max_tokens = key.max_tokens, .law = key.law});
       round.results().back().work.seed = key.seed(i);
     }
+    round.bring_forward(options_.references);
     state.asked = options_.references;
   }
 
   void tell(State& state, Round& round) const {
-    if (state.asked > 0) learn(state, round.take_last(state.asked));
+    if (state.asked > 0) learn(state, round.take_first(state.asked));
     state.asked = 0;
     if (!state.references) {
       state.lost = true;

@@ -27,7 +27,8 @@ set(TILT_PACKAGE_npm npm)
 set(TILT_PACKAGE_pip python3-pip)
 set(TILT_PACKAGE_git git)
 set(TILT_PACKAGE_c++ g++)
-set(TILT_PACKAGE_clang++-16 clang-16 libclang-rt-16-dev)
+set(TILT_PACKAGE_clang++-16 clang-16)
+set(TILT_PACKAGE_clang-16-sanitizers libclang-rt-16-dev)
 
 # tilt_help(<script>): with -DHELP=1, prints the comment at the head of the script and stops.
 macro(tilt_help script)
@@ -111,6 +112,13 @@ function(tilt_find_tool variable tool)
     find_program(found NAMES ${names} NO_CACHE)
     if(found)
       set(command ${found})
+    endif()
+  elseif(tool STREQUAL "clang-16-sanitizers")
+    # Libraries that come in a package of their own: clang++ is there without them.
+    execute_process(COMMAND clang++-16 -print-resource-dir RESULT_VARIABLE result OUTPUT_VARIABLE folder ERROR_QUIET
+                    OUTPUT_STRIP_TRAILING_WHITESPACE)
+    if(result EQUAL 0)
+      file(GLOB command ${folder}/lib/linux/libclang_rt.asan-*.a)
     endif()
   elseif(tool STREQUAL "ninja")
     find_program(found NAMES ninja ninja-build NO_CACHE)

@@ -154,9 +154,11 @@ class TokenLaw {
       // An impossible token has no weight at all, not a tiny one. Eigen's select is not vectorised, so
       // only the blocks that hold such a token go through it.
       constexpr Scalar lowest = sizeof(Scalar) == 4 ? Scalar(-87) : Scalar(-700);
-      // A temperature next to 0 would make it infinite, and 0 * infinity a NaN.
-      const auto scale = static_cast<Scalar>(
-          std::min(1 / temperature, static_cast<double>(std::numeric_limits<Scalar>::max())));
+      // Temperatures next to 0 and next to infinity would make it infinite and 0, and the product of
+      // these with 0 and with infinity a NaN.
+      using Limits = std::numeric_limits<Scalar>;
+      const auto scale = static_cast<Scalar>(std::clamp(
+          1 / temperature, static_cast<double>(Limits::min()), static_cast<double>(Limits::max())));
       values.resize(logits.size());
       blocks.clear();
       total = 0;
@@ -250,8 +252,9 @@ class TokenLaw {
       while (nucleus < size && mass < law.top_p * total) mass += kept_[nucleus++].weight;
       size = nucleus;
     }
-    // The most probable token has weight 1; it is always among the kept ones.
-    while (kept_[size - 1].weight < law.min_p) --size;
+    // The most probable token is always among the kept ones.
+    size = std::max<std::size_t>(size, 1);
+    while (size > 1 && kept_[size - 1].weight < law.min_p) --size;
     return {kept_.data(), size};
   }
 

@@ -79,8 +79,8 @@ inline std::string html_of(const Part& part) {
       "costs, "
       "and one draw is charged its share of the draws.</p>\n";
   html += "<h3>Mean reward at equal tokens</h3>\n" + html_table(part.budget_table);
-  html += "<h3>Mean reward at equal depth</h3>\n" + html_chart(depth_chart_of(part)) +
-          html_table(part.depth_table);
+  html += "<h3>Mean reward at equal depth</h3>\n<div class=\"pair\">\n" +
+          html_chart(depth_chart_of(part)) + "</div>\n" + html_table(part.depth_table);
   html +=
       "<p class=\"soft\">Depth is the number of generations that wait for each other, which sets "
       "the "
@@ -140,6 +140,11 @@ inline std::string page(const Settings& s, const std::vector<Part>& parts, const
       "and no proof.</li>\n"
       "<li>“Last state” has the law that QAlign claims; “highest reward” has not, and is shown "
       "because it is what best of n does with its draws.</li>\n"
+      "<li>Rejection and CARDS are cut off at their ceiling and goal, and end after so many "
+      "rejections: they aim at a little less than the law of β = 1. Soft best of n comes near that "
+      "law "
+      "as n grows. Without these limits the methods are held to the law itself by tilt’s "
+      "tests.</li>\n"
       "<li>The draws that set ceiling and goal of rejection and CARDS (a high quantile of the "
       "rewards "
       "under B; for “CARDS, sharp” the highest) are not charged to them.</li>\n</ul>\n<p "

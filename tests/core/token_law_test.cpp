@@ -419,3 +419,12 @@ TEST_CASE("tokens drawn with random numbers have the law", "[law]") {
   caught("top_p ignored", {}, {.top_p = 0.9});
   caught("top_p taken for min_p", {.top_p = 0.9}, {.min_p = 0.3});
 }
+
+TEST_CASE("a law that would keep nothing keeps the most probable token") {
+  // Such laws are refused by those who check them; here they must not reach beyond what is kept.
+  const std::vector<double> logits = {1, 3, 2};
+  TokenLaw<double> token_law;
+  token_law.read(logits);
+  CHECK(token_law.draw({.top_p = 0}, 0.99).token == 1);
+  CHECK(token_law.draw({.top_k = 2, .top_p = 0}, 0.99).token == 1);
+}

@@ -73,7 +73,8 @@ else()
 endif()
 
 tilt_say("Building")
-tilt_build(${BUILD_DIR} ARGUMENTS -DCMAKE_BUILD_TYPE=${BUILD_TYPE} "-DTILT_LLAMA_DIR=${ENGINE_DIR}"
+tilt_build(${BUILD_DIR} ARGUMENTS -DCMAKE_BUILD_TYPE=${BUILD_TYPE} -DTILT_BUILD_TESTS=ON -DTILT_BUILD_BENCHMARKS=ON
+                                  "-DTILT_LLAMA_DIR=${ENGINE_DIR}"
                                   "-DTILT_TEST_MODEL=${MODEL}" ${CMAKE_ARGS})
 
 tilt_say("Running the tests")

@@ -65,7 +65,7 @@ tilt_build(
   ${BUILD_DIR}
   ARGUMENTS -DCMAKE_BUILD_TYPE=Release -DTILT_BUILD_TESTS=OFF -DTILT_BUILD_BENCHMARKS=OFF
             -DTILT_LLAMA_DIR=${ENGINE_DIR} ${CMAKE_ARGS}
-  TARGETS compare align)
+  TARGETS compare align votes)
 
 tilt_say("Running")
 file(MAKE_DIRECTORY ${OUT})

@@ -10,9 +10,9 @@
 #include "tilt/core/log_math.hpp"
 #include "tilt/core/template.hpp"
 #include "tilt/sampler/concept.hpp"
-#include "tilt/selector/answer_text.hpp"
 #include "tilt/selector/eligible.hpp"
 #include "tilt/selector/highest_reward.hpp"
+#include "tilt/text/ascii.hpp"
 
 namespace tilt {
 

@@ -11,8 +11,8 @@
 #include "tilt/core/log_math.hpp"
 #include "tilt/core/template.hpp"
 #include "tilt/sampler/concept.hpp"
-#include "tilt/selector/answer_text.hpp"
 #include "tilt/selector/highest_reward.hpp"
+#include "tilt/text/ascii.hpp"
 
 namespace tilt {
 

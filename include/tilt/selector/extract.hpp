@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "tilt/core/response.hpp"
-#include "tilt/selector/answer_text.hpp"
+#include "tilt/text/math.hpp"
 
 namespace tilt {
 

@@ -1,4 +1,4 @@
-#include "tilt/selector/answer_text.hpp"
+#include "tilt/text/math.hpp"
 
 #include <optional>
 #include <string>

@@ -10,32 +10,9 @@
 #include <utility>
 
 #include "tilt/core/token.hpp"
+#include "tilt/text/ascii.hpp"
 
 namespace tilt {
-
-/// Classes of single bytes, the same in every locale. Bytes of other than ASCII characters are in
-/// none of them.
-struct Ascii {
-  [[nodiscard]] static constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-  [[nodiscard]] static constexpr bool is_upper(char c) noexcept { return c >= 'A' && c <= 'Z'; }
-  [[nodiscard]] static constexpr bool is_lower(char c) noexcept { return c >= 'a' && c <= 'z'; }
-  [[nodiscard]] static constexpr bool is_letter(char c) noexcept {
-    return is_upper(c) || is_lower(c);
-  }
-  [[nodiscard]] static constexpr bool is_word(char c) noexcept {
-    return is_letter(c) || is_digit(c);
-  }
-  [[nodiscard]] static constexpr bool is_space(char c) noexcept {
-    return c == ' ' || (c >= '\t' && c <= '\r');
-  }
-};
-
-/// Text without the white space around it.
-[[nodiscard]] inline std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && Ascii::is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && Ascii::is_space(text.back())) text.remove_suffix(1);
-  return text;
-}
 
 /// Reads the numbers of a text from left to right, each in one canonical form, so that equal numbers
 /// are equal strings: no separators of thousands, no zeros in front or behind, no sign of zero.
@@ -451,6 +428,26 @@ class MathReader {
     if (std::optional<std::string> number = normalized_number(math)) return *number;
   }
   return math;
+}
+
+/// An answer with its value. Two answers are equal where their values are.
+struct Answer {
+  std::string text = {};  ///< canonical: the same text for the same value, to be read by people too
+  friend bool operator==(const Answer&, const Answer&) = default;
+};
+
+/// Reads a text that is an answer as a whole ("12\\frac{3}{5}", "$1,000", "(1, 2]"), or none where it
+/// is blank.
+[[nodiscard]] inline std::optional<Answer> read_answer(std::string_view text) {
+  std::string canonical = normalized_math(text);
+  if (canonical.empty()) return std::nullopt;
+  return Answer{std::move(canonical)};
+}
+
+/// Whether two texts are the same answer, by value. A blank text is no answer and equals nothing.
+[[nodiscard]] inline bool same_answer(std::string_view a, std::string_view b) {
+  const std::optional<Answer> first = read_answer(a);
+  return first && first == read_answer(b);
 }
 
 }  // namespace tilt

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,6 +16,7 @@
 
 #include "tilt/core/error.hpp"
 #include "tilt/core/prompt.hpp"
+#include "tilt/io/json_value.hpp"
 #include "tilt/reward/concept.hpp"
 #include "tilt/reward/constraints.hpp"
 
@@ -45,7 +46,7 @@ class IfevalArguments {
   /// @param arguments  an object; members that are null count as absent
   /// @throws InvalidOption when `arguments` is no object
   IfevalArguments(std::string owner, const nlohmann::json& arguments) : owner_(std::move(owner)) {
-    if (!arguments.is_object()) refuse("kwargs", arguments.dump(), "an object");
+    if (!arguments.is_object()) refuse("kwargs", summary_of(arguments), "an object");
     for (const auto& [name, value] : arguments.items()) {
       if (!value.is_null()) values_.emplace(name, &value);
     }
@@ -54,17 +55,14 @@ class IfevalArguments {
   /// A whole number of at least 0.
   [[nodiscard]] std::size_t number(const std::string& name) {
     const nlohmann::json& value = take(name, "a whole number of at least 0");
-    constexpr double limit = 9007199254740992;  // beyond, doubles skip whole numbers
-    const bool whole = value.is_number() && value.get<double>() >= 0 &&
-                       value.get<double>() < limit &&
-                       std::floor(value.get<double>()) == value.get<double>();
-    if (!whole) refuse(name, value.dump(), "a whole number of at least 0");
-    return static_cast<std::size_t>(value.get<double>());
+    const std::optional<std::uint64_t> whole = whole_number(value);
+    if (!whole) refuse(name, summary_of(value), "a whole number of at least 0");
+    return *whole;
   }
 
   [[nodiscard]] std::string text(const std::string& name) {
     const nlohmann::json& value = take(name, "text");
-    if (!value.is_string()) refuse(name, value.dump(), "text");
+    if (!value.is_string()) refuse(name, summary_of(value), "text");
     return value.get<std::string>();
   }
 
@@ -73,14 +71,14 @@ class IfevalArguments {
     const bool good =
         value.is_array() &&
         std::ranges::all_of(value, [](const nlohmann::json& item) { return item.is_string(); });
-    if (!good) refuse(name, value.dump(), "a list of texts");
+    if (!good) refuse(name, summary_of(value), "a list of texts");
     return value.get<std::vector<std::string>>();
   }
 
   [[nodiscard]] constraint::Relation relation(const std::string& name) {
     const std::string value = text(name);
     if (value == "less than") return constraint::Relation::less_than;
-    if (value != "at least") refuse(name, '"' + value + '"', "\"less than\" or \"at least\"");
+    if (value != "at least") refuse(name, '"' + shortened(value, 60) + '"', "\"less than\" or \"at least\"");
     return constraint::Relation::at_least;
   }
 
@@ -88,7 +86,7 @@ class IfevalArguments {
   void require_all_used() const {
     if (values_.empty()) return;
     const auto& [name, value] = *values_.begin();
-    refuse(name, value->dump(), "absent: the instruction has no such argument");
+    refuse(name, summary_of(*value), "absent: the instruction has no such argument");
   }
 
  private:
@@ -198,7 +196,7 @@ class IfevalArguments {
   if (maker == makers.end()) {
     std::string known;
     for (const auto& [id, make] : makers) known += (known.empty() ? "" : ", ") + id;
-    throw InvalidOption("IFEval instruction", '"' + instruction + "\", which is not supported",
+    throw InvalidOption("IFEval instruction", '"' + shortened(instruction, 60) + "\", which is not supported",
                         "one of " + known);
   }
   Constraint constraint = maker->second(arguments);
@@ -216,14 +214,14 @@ class IfevalArguments {
   IfevalTask task;
   const nlohmann::json key =
       row.is_object() ? row.value("key", nlohmann::json()) : nlohmann::json();
-  task.key = key.is_string() ? key.get<std::string>() : key.is_null() ? "" : key.dump();
-  const std::string owner = task.key.empty() ? "IFEval row" : "IFEval row " + task.key;
+  task.key = key.is_string() ? key.get<std::string>() : key.is_null() ? "" : summary_of(key);
+  const std::string owner = task.key.empty() ? "IFEval row" : "IFEval row " + shortened(task.key, 60);
   const auto member = [&](const char* name, bool (*is_good)(const nlohmann::json&),
                           const char* legal) -> const nlohmann::json& {
-    if (!row.is_object()) throw InvalidOption(owner, row.dump(), "an object");
+    if (!row.is_object()) throw InvalidOption(owner, summary_of(row), "an object");
     const auto found = row.find(name);
     if (found == row.end()) throw InvalidOption(owner + '.' + name, "absent", legal);
-    if (!is_good(*found)) throw InvalidOption(owner + '.' + name, found->dump(), legal);
+    if (!is_good(*found)) throw InvalidOption(owner + '.' + name, summary_of(*found), legal);
     return *found;
   };
   const auto is_text = [](const nlohmann::json& j) { return j.is_string(); };

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <array>
-#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,6 +17,7 @@
 #include "tilt/core/population.hpp"
 #include "tilt/core/prompt.hpp"
 #include "tilt/core/response.hpp"
+#include "tilt/io/json_value.hpp"
 #include "tilt/runtime/result.hpp"
 #include "tilt/selector/concept.hpp"
 
@@ -26,130 +27,10 @@
 ///     auto spent = j.at("spent").get<tilt::Cost>();
 ///
 /// Nothing is lost on the way: numbers keep every bit (`number_to_json`), texts every byte
-/// (`bytes_to_json`). Members that are missing have their default when read; those of another type
-/// throw `nlohmann::json::exception`, names that are none of an enumeration `tilt::Error`.
+/// (`bytes_to_json`). Members that are missing have their default when read, members of other names
+/// are passed over. A value of another kind or out of its range is an `InvalidOption` that names it:
+/// "Cost.rounds is -1; it must be a whole number from 0 to ...".
 namespace tilt {
-
-/// A number as JSON, which has no NaN and no infinities: null, "inf" and "-inf" stand for them.
-[[nodiscard]] inline nlohmann::json number_to_json(double value) {
-  if (std::isnan(value)) return nullptr;
-  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
-  return value;
-}
-
-/// The inverse of `number_to_json`.
-/// @throws nlohmann::json::exception when it is neither a number nor one of the three stand-ins
-[[nodiscard]] inline double number_from_json(const nlohmann::json& j) {
-  if (j.is_null()) return unset;
-  if (j == "inf") return infinity;
-  if (j == "-inf") return -infinity;
-  return j.get<double>();
-}
-
-/// Whether bytes are valid UTF-8 (no overlong forms, no surrogates, at most U+10FFFF).
-[[nodiscard]] inline bool is_utf8(std::string_view bytes) noexcept {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
-  for (std::size_t i = 0; i < bytes.size();) {
-    const unsigned char first = byte(i);
-    const std::size_t length = first < 0x80   ? 1
-                               : first < 0xc2 ? 0
-                               : first < 0xe0 ? 2
-                               : first < 0xf0 ? 3
-                               : first < 0xf5 ? 4
-                                              : 0;
-    if (length == 0 || i + length > bytes.size()) return false;
-    for (std::size_t k = 1; k < length; ++k) {
-      if ((byte(i + k) & 0xc0) != 0x80) return false;
-    }
-    if (length > 2) {
-      const unsigned char second = byte(i + 1);
-      if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
-          (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f)) {
-        return false;
-      }
-    }
-    i += length;
-  }
-  return true;
-}
-
-/// A text as JSON, without losing a byte: a string where it is valid UTF-8; else, such as for a
-/// response cut inside a character, {"hex": "..."} with two digits per byte.
-[[nodiscard]] inline nlohmann::json bytes_to_json(std::string_view bytes) {
-  if (is_utf8(bytes)) return std::string(bytes);
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string hex;
-  hex.reserve(2 * bytes.size());
-  for (const char c : bytes) {
-    hex += digits[static_cast<unsigned char>(c) >> 4];
-    hex += digits[static_cast<unsigned char>(c) & 0xf];
-  }
-  return {{"hex", std::move(hex)}};
-}
-
-/// The inverse of `bytes_to_json`.
-/// @throws nlohmann::json::exception when it is neither a string nor an object with "hex"
-/// @throws Error when the digits are not hexadecimal, or one is missing
-[[nodiscard]] inline std::string bytes_from_json(const nlohmann::json& j) {
-  if (!j.is_object()) return j.get<std::string>();
-  const auto& hex = j.at("hex").get_ref<const std::string&>();
-  const auto value = [&hex](char c) -> unsigned {
-    if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
-    if (c >= 'a' && c <= 'f') return static_cast<unsigned>(c - 'a') + 10;
-    if (c >= 'A' && c <= 'F') return static_cast<unsigned>(c - 'A') + 10;
-    throw Error("\"" + hex + "\" is not hexadecimal");
-  };
-  if (hex.size() % 2 != 0) throw Error("\"" + hex + "\" has an odd number of hexadecimal digits");
-  std::string bytes;
-  bytes.reserve(hex.size() / 2);
-  for (std::size_t i = 0; i < hex.size(); i += 2) {
-    bytes += static_cast<char>(value(hex[i]) << 4 | value(hex[i + 1]));
-  }
-  return bytes;
-}
-
-/// Bytes as text that can be shown: each byte that is no part of valid UTF-8 becomes U+FFFD.
-[[nodiscard]] inline std::string shown_text(std::string_view bytes) {
-  std::string text;
-  text.reserve(bytes.size());
-  for (std::size_t i = 0; i < bytes.size();) {
-    std::size_t length = 1;
-    while (length <= 4 && i + length <= bytes.size() && !is_utf8(bytes.substr(i, length))) ++length;
-    if (length <= 4 && i + length <= bytes.size()) {
-      text += bytes.substr(i, length);
-      i += length;
-    } else {
-      text += "\xef\xbf\xbd";
-      ++i;
-    }
-  }
-  return text;
-}
-
-/// The member of an object, or its default value when it is absent.
-template <class T>
-[[nodiscard]] T member_or(const nlohmann::json& j, const char* name, T otherwise) {
-  const auto found = j.find(name);
-  return found == j.end() ? std::move(otherwise) : found->template get<T>();
-}
-
-/// The same for numbers that may be NaN or infinite.
-[[nodiscard]] inline double number_or(const nlohmann::json& j, const char* name, double otherwise) {
-  const auto found = j.find(name);
-  return found == j.end() ? otherwise : number_from_json(*found);
-}
-
-/// The enumerator of a name.
-/// @throws Error when none of the given enumerators has it
-template <class Enum, std::size_t n>
-[[nodiscard]] Enum enumerator_from(const nlohmann::json& j, const std::array<Enum, n>& all,
-                                   const char* what) {
-  const auto& name = j.get_ref<const std::string&>();
-  for (const Enum e : all) {
-    if (name == name_of(e)) return e;
-  }
-  throw Error("\"" + name + "\" is no " + what);
-}
 
 /// The name of a way to finish, as in JSON.
 [[nodiscard]] constexpr const char* name_of(Finish finish) noexcept {
@@ -169,7 +50,7 @@ template <class Enum, std::size_t n>
 inline void to_json(nlohmann::json& j, Finish finish) { j = name_of(finish); }
 inline void from_json(const nlohmann::json& j, Finish& finish) {
   finish = enumerator_from(
-      j, std::array{Finish::stop, Finish::length, Finish::segment, Finish::error}, "way to finish");
+      j, std::array{Finish::stop, Finish::length, Finish::segment, Finish::error}, "Finish");
 }
 
 inline void to_json(nlohmann::json& j, Stop stop) { j = name_of(stop); }
@@ -178,7 +59,7 @@ inline void from_json(const nlohmann::json& j, Stop& stop) {
       enumerator_from(j,
                       std::array{Stop::finished, Stop::tokens, Stop::policy_calls,
                                  Stop::reward_calls, Stop::seconds, Stop::cancelled, Stop::failed},
-                      "reason to stop");
+                      "Stop");
 }
 
 /// The name of a part of a run, as in JSON.
@@ -201,15 +82,16 @@ inline void from_json(const nlohmann::json& j, FailedPart& part) {
   part = enumerator_from(
       j,
       std::array{FailedPart::policy, FailedPart::reward, FailedPart::selector, FailedPart::sampler},
-      "part of a run");
+      "FailedPart");
 }
 
 inline void to_json(nlohmann::json& j, const Message& message) {
   j = {{"role", bytes_to_json(message.role)}, {"content", bytes_to_json(message.content)}};
 }
 inline void from_json(const nlohmann::json& j, Message& message) {
-  message.role = bytes_from_json(j.at("role"));
-  message.content = bytes_from_json(j.at("content"));
+  const JsonMembers members(j, "Message");
+  message.role = members.required_bytes("role");
+  message.content = members.required_bytes("content");
 }
 
 /// A prompt: a string (text), an array of {"role", "content"} (messages), or {"tokens": [...]} (ids).
@@ -227,9 +109,9 @@ inline void from_json(const nlohmann::json& j, Prompt& prompt) {
   if (j.is_array()) {
     prompt = Prompt::from_messages(j.get<std::vector<Message>>());
   } else if (j.is_object() && j.contains("tokens")) {
-    prompt = Prompt::from_tokens(j.at("tokens").get<std::vector<Token>>());
+    prompt = Prompt::from_tokens(JsonMembers(j, "Prompt").tokens("tokens"));
   } else {
-    prompt = Prompt(bytes_from_json(j));
+    prompt = Prompt(bytes_from_json(j, "Prompt"));
   }
 }
 
@@ -237,22 +119,9 @@ inline void to_json(nlohmann::json& j, const Usage& usage) {
   j = {{"prompt_tokens", usage.prompt_tokens}, {"cached_tokens", usage.cached_tokens}};
 }
 inline void from_json(const nlohmann::json& j, Usage& usage) {
-  usage.prompt_tokens = member_or<std::size_t>(j, "prompt_tokens", 0);
-  usage.cached_tokens = member_or<std::size_t>(j, "cached_tokens", 0);
-}
-
-/// A list of numbers that may be NaN or infinite.
-[[nodiscard]] inline nlohmann::json numbers_to_json(const std::vector<double>& values) {
-  nlohmann::json j = nlohmann::json::array();
-  for (const double value : values) j.push_back(number_to_json(value));
-  return j;
-}
-/// The inverse of `numbers_to_json`.
-[[nodiscard]] inline std::vector<double> numbers_from_json(const nlohmann::json& j) {
-  std::vector<double> values;
-  values.reserve(j.size());
-  for (const nlohmann::json& value : j) values.push_back(number_from_json(value));
-  return values;
+  const JsonMembers members(j, "Usage");
+  usage.prompt_tokens = members.count("prompt_tokens", 0);
+  usage.cached_tokens = members.count("cached_tokens", 0);
 }
 
 /// A response; lists that are empty are left out.
@@ -267,16 +136,18 @@ inline void to_json(nlohmann::json& j, const Response& response) {
   if (response.usage != Usage{}) j["usage"] = response.usage;
 }
 inline void from_json(const nlohmann::json& j, Response& response) {
+  const JsonMembers members(j, "Response");
   response = {};
-  if (j.contains("text")) response.text = bytes_from_json(j.at("text"));
-  response.finish = member_or(j, "finish", Finish::stop);
-  response.tokens = member_or<std::vector<Token>>(j, "tokens", {});
-  response.ends = member_or<std::vector<std::uint32_t>>(j, "ends", {});
-  if (j.contains("log_probs")) response.log_probs = numbers_from_json(j.at("log_probs"));
-  if (j.contains("raw_log_probs")) {
-    response.raw_log_probs = numbers_from_json(j.at("raw_log_probs"));
-  }
-  response.usage = member_or(j, "usage", Usage{});
+  response.text = members.bytes("text");
+  response.finish = members.value("finish", Finish::stop);
+  response.tokens = members.tokens("tokens");
+  response.ends = members.list("ends", [](const nlohmann::json& end, const std::string& item) {
+    constexpr std::uint64_t most = std::numeric_limits<std::uint32_t>::max();
+    return static_cast<std::uint32_t>(count_from_json(end, item, most));
+  });
+  response.log_probs = members.numbers("log_probs");
+  response.raw_log_probs = members.numbers("raw_log_probs");
+  response.usage = members.value("usage", Usage{});
 }
 
 /// A candidate; a parent that there is none of is left out.
@@ -290,13 +161,17 @@ inline void to_json(nlohmann::json& j, const Candidate& candidate) {
   if (candidate.parent != npos) j["parent"] = candidate.parent;
 }
 inline void from_json(const nlohmann::json& j, Candidate& candidate) {
-  candidate = {.response = member_or(j, "response", Response{}),
-               .reward = number_or(j, "reward", unset),
-               .raw_reward = number_or(j, "raw_reward", unset),
-               .weight = number_or(j, "weight", 1),
-               .id = member_or<std::uint64_t>(j, "id", 0),
-               .parent = member_or<std::uint64_t>(j, "parent", npos),
-               .lane = member_or<std::uint32_t>(j, "lane", 0)};
+  const JsonMembers members(j, "Candidate");
+  constexpr std::uint64_t most_lanes = 1u << 16;  // of a session
+  candidate = {.response = members.value("response", Response{}),
+               .reward = members.number("reward", unset),
+               .raw_reward = members.number("raw_reward", unset),
+               .weight = members.number("weight", 1),
+               .id = members.count("id", 0),
+               .parent = members.count("parent", npos),
+               .lane = static_cast<std::uint32_t>(members.count("lane", 0, most_lanes - 1))};
+  require_json(candidate.weight >= 0, "Candidate.weight", j.value("weight", nlohmann::json()),
+               "a number of at least 0");
 }
 
 /// A population: an array of its candidates in their order, from which ids follow.
@@ -305,6 +180,7 @@ inline void to_json(nlohmann::json& j, const Population& population) {
   for (const Candidate& candidate : population) j.push_back(candidate);
 }
 inline void from_json(const nlohmann::json& j, Population& population) {
+  require_json(j.is_array(), "Population", j, "a list of candidates");
   population = {};
   for (const nlohmann::json& item : j) {
     auto candidate = item.get<Candidate>();
@@ -324,14 +200,15 @@ inline void to_json(nlohmann::json& j, const Cost& cost) {
        {"seconds", number_to_json(cost.seconds)}};
 }
 inline void from_json(const nlohmann::json& j, Cost& cost) {
-  cost = {.policy_calls = member_or<std::size_t>(j, "policy_calls", 0),
-          .reward_calls = member_or<std::size_t>(j, "reward_calls", 0),
-          .prompt_tokens = member_or<std::size_t>(j, "prompt_tokens", 0),
-          .cached_tokens = member_or<std::size_t>(j, "cached_tokens", 0),
-          .generated_tokens = member_or<std::size_t>(j, "generated_tokens", 0),
-          .lookahead_tokens = member_or<std::size_t>(j, "lookahead_tokens", 0),
-          .rounds = member_or<std::size_t>(j, "rounds", 0),
-          .seconds = number_or(j, "seconds", 0)};
+  const JsonMembers members(j, "Cost");
+  cost = {.policy_calls = members.count("policy_calls", 0),
+          .reward_calls = members.count("reward_calls", 0),
+          .prompt_tokens = members.count("prompt_tokens", 0),
+          .cached_tokens = members.count("cached_tokens", 0),
+          .generated_tokens = members.count("generated_tokens", 0),
+          .lookahead_tokens = members.count("lookahead_tokens", 0),
+          .rounds = members.count("rounds", 0),
+          .seconds = members.number("seconds", 0)};
 }
 
 /// A decision; an index that there is none of is left out.
@@ -340,8 +217,10 @@ inline void to_json(nlohmann::json& j, const Decision& decision) {
   if (decision.index != npos) j["index"] = decision.index;
 }
 inline void from_json(const nlohmann::json& j, Decision& decision) {
-  decision = {.index = member_or<std::size_t>(j, "index", npos), .share = number_or(j, "share", 1)};
-  if (j.contains("answer")) decision.answer = bytes_from_json(j.at("answer"));
+  const JsonMembers members(j, "Decision");
+  decision = {.index = members.count("index", npos),
+              .answer = members.bytes("answer"),
+              .share = members.number("share", 1)};
 }
 
 /// A failure. The exception itself cannot be written down: read back, `cause` is null.
@@ -353,11 +232,13 @@ inline void to_json(nlohmann::json& j, const Failure& failure) {
        {"index", failure.index}};
 }
 inline void from_json(const nlohmann::json& j, Failure& failure) {
-  failure = {.part = member_or(j, "part", FailedPart::policy),
-             .lane = member_or<std::uint32_t>(j, "lane", 0),
-             .round = member_or<std::size_t>(j, "round", 0),
-             .index = member_or<std::size_t>(j, "index", 0)};
-  if (j.contains("what")) failure.what = bytes_from_json(j.at("what"));
+  const JsonMembers members(j, "Failure");
+  constexpr std::uint64_t most_lane = std::numeric_limits<std::uint32_t>::max();
+  failure = {.what = members.bytes("what"),
+             .part = members.value("part", FailedPart::policy),
+             .lane = static_cast<std::uint32_t>(members.count("lane", 0, most_lane)),
+             .round = members.count("round", 0),
+             .index = members.count("index", 0)};
 }
 
 /// Diagnostics as an object from names to numbers. Read back they are ordered by name.
@@ -368,8 +249,11 @@ inline void from_json(const nlohmann::json& j, Failure& failure) {
 }
 /// The inverse of `stats_to_json`, up to the order.
 [[nodiscard]] inline Stats stats_from_json(const nlohmann::json& j) {
+  require_json(j.is_object(), "Stats", j, "an object");
   Stats stats;
-  for (const auto& [name, value] : j.items()) stats.emplace_back(name, number_from_json(value));
+  for (const auto& [name, value] : j.items()) {
+    stats.emplace_back(name, number_from_json(value, "Stats." + shortened(name, 60)));
+  }
   return stats;
 }
 
@@ -384,15 +268,18 @@ inline void to_json(nlohmann::json& j, const Result& result) {
        {"law_holds", result.law_holds}};
 }
 inline void from_json(const nlohmann::json& j, Result& result) {
+  const JsonMembers members(j, "Result");
   result = {};
-  result.answer = member_or(j, "answer", Candidate{});
-  result.decision = member_or(j, "decision", Decision{});
-  result.candidates = member_or(j, "candidates", Population{});
-  result.spent = member_or(j, "spent", Cost{});
-  result.stop = member_or(j, "stop", Stop::finished);
-  result.failures = member_or(j, "failures", std::vector<Failure>{});
-  if (j.contains("stats")) result.stats = stats_from_json(j.at("stats"));
-  result.law_holds = member_or(j, "law_holds", true);
+  result.answer = members.value("answer", Candidate{});
+  result.decision = members.value("decision", Decision{});
+  result.candidates = members.value("candidates", Population{});
+  result.spent = members.value("spent", Cost{});
+  result.stop = members.value("stop", Stop::finished);
+  result.failures = members.list("failures", [](const nlohmann::json& failure, const std::string&) {
+    return failure.get<Failure>();
+  });
+  if (const nlohmann::json* stats = members.find("stats")) result.stats = stats_from_json(*stats);
+  result.law_holds = members.flag("law_holds", true);
 }
 
 /// A sampling law; members of their neutral value are left out.
@@ -410,15 +297,14 @@ inline void to_json(nlohmann::json& j, const SamplingLaw& law) {
   if (!law.extra.empty()) j["extra"] = bytes_to_json(law.extra);
 }
 inline void from_json(const nlohmann::json& j, SamplingLaw& law) {
-  law = {.temperature = number_or(j, "temperature", 1),
-         .top_k = member_or<std::size_t>(j, "top_k", 0),
-         .top_p = number_or(j, "top_p", 1),
-         .min_p = number_or(j, "min_p", 0),
-         .stop_tokens = member_or<std::vector<Token>>(j, "stop_tokens", {})};
-  if (j.contains("stop")) {
-    for (const nlohmann::json& stop : j.at("stop")) law.stop.push_back(bytes_from_json(stop));
-  }
-  if (j.contains("extra")) law.extra = bytes_from_json(j.at("extra"));
+  const JsonMembers members(j, "SamplingLaw");
+  law = {.temperature = members.number("temperature", 1),
+         .top_k = members.count("top_k", 0),
+         .top_p = members.number("top_p", 1),
+         .min_p = members.number("min_p", 0),
+         .stop = members.list("stop", bytes_from_json),
+         .stop_tokens = members.tokens("stop_tokens"),
+         .extra = members.bytes("extra")};
 }
 
 }  // namespace tilt

@@ -50,6 +50,8 @@ TEST_CASE("for_each_isolated goes on after a failure and reports all of them") {
     CHECK(failure.causes()[2] == nullptr);
     CHECK(failure.causes()[3] != nullptr);
     CHECK(failure.causes()[4] == nullptr);
+    CHECK_THAT(failure.what(),
+               Catch::Matchers::Equals("2 of 5 items of a batch failed; the first: one"));
   }
   CHECK(done == std::vector<int>{0, 2, 4});
 

@@ -63,21 +63,6 @@ class RewardError : public Error {
   using Error::Error;
 };
 
-/// Thrown by a batch call of a policy or a reward model of which some items failed and the others
-/// are filled in: `causes()[i]` is null where item i is good. A batch call that throws anything else
-/// has failed for all of its items.
-class PartialFailure : public Error {
- public:
-  explicit PartialFailure(std::vector<std::exception_ptr> causes)
-      : Error("some items of a batch failed"), causes_(std::move(causes)) {}
-
-  /// One entry per item of the batch.
-  [[nodiscard]] const std::vector<std::exception_ptr>& causes() const noexcept { return causes_; }
-
- private:
-  std::vector<std::exception_ptr> causes_;
-};
-
 /// The message of any exception.
 [[nodiscard]] inline std::string message_of(const std::exception_ptr& error) {
   if (!error) return "no error";
@@ -89,6 +74,31 @@ class PartialFailure : public Error {
     return "an exception that is not a std::exception";
   }
 }
+
+/// Thrown by a batch call of a policy or a reward model of which some items failed and the others
+/// are filled in: `causes()[i]` is null where item i is good. A batch call that throws anything else
+/// has failed for all of its items. The message holds how many failed and why the first of them did.
+class PartialFailure : public Error {
+ public:
+  explicit PartialFailure(std::vector<std::exception_ptr> causes)
+      : Error(summary(causes)), causes_(std::move(causes)) {}
+
+  /// One entry per item of the batch.
+  [[nodiscard]] const std::vector<std::exception_ptr>& causes() const noexcept { return causes_; }
+
+ private:
+  static std::string summary(const std::vector<std::exception_ptr>& causes) {
+    std::size_t failed = 0;
+    std::string text;
+    for (const std::exception_ptr& cause : causes) {
+      if (cause && failed++ == 0) text = "; the first: " + message_of(cause);
+    }
+    return std::to_string(failed) + " of " + std::to_string(causes.size()) +
+           " items of a batch failed" + text;
+  }
+
+  std::vector<std::exception_ptr> causes_;
+};
 
 /// Runs `item(i)` for every i below n, goes on after a failure, and reports all failures at once.
 /// Single calls become a batch call by it.

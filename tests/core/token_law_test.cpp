@@ -81,6 +81,55 @@ void check_inversion(const std::vector<Scalar>& logits, const SamplingLaw& law) 
   }
 }
 
+// The definition in long double, ranked by logit and then by id, and whether rounding may decide what
+// is kept: a mass or a share is within `nearly` of a border.
+struct ExactLaw {
+  std::vector<double> log_probs;  // nats, -infinity for what the law excludes
+  bool at_border = false;
+
+  template <class Scalar>
+  ExactLaw(const std::vector<Scalar>& logits, const SamplingLaw& law, long double nearly)
+      : log_probs(logits.size(), -infinity) {
+    std::vector<std::size_t> order;
+    for (std::size_t id = 0; id < logits.size(); ++id) {
+      if (static_cast<double>(logits[id]) > -infinity) order.push_back(id);
+    }
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return logits[a] > logits[b]; });
+    if (law.top_k > 0 && law.top_k < order.size()) order.resize(law.top_k);
+    std::vector<long double> below;  // log of the weight relative to the largest
+    for (const std::size_t id : order) {
+      const long double logit = logits[id], largest = logits[order[0]];
+      below.push_back((logit - largest) / static_cast<long double>(law.temperature));
+    }
+    const auto sum = [&] {
+      long double total = 0;
+      for (std::size_t i = 0; i < order.size(); ++i) total += std::exp(below[i]);
+      return total;
+    };
+    if (law.top_p < 1) {
+      const long double target = static_cast<long double>(law.top_p) * sum();
+      long double mass = 0;
+      std::size_t fewest = 0;
+      do {
+        mass += std::exp(below[fewest++]);
+        if (std::abs(mass - target) < nearly * target) at_border = true;
+      } while (fewest < order.size() && mass < target);
+      order.resize(fewest);
+    }
+    const auto least = static_cast<long double>(law.min_p);
+    const auto share = [&](std::size_t i) { return std::exp(below[i]); };
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      if (least > 0 && i > 0 && std::abs(share(i) - least) < nearly * least) at_border = true;
+    }
+    while (order.size() > 1 && share(order.size() - 1) < least) order.pop_back();
+    const long double log_total = std::log(sum());
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      log_probs[order[i]] = static_cast<double>(below[i] - log_total);
+    }
+  }
+};
+
 std::vector<SamplingLaw> laws() {
   return {{},
           {.temperature = 0},
@@ -184,6 +233,84 @@ TEST_CASE("top_k of a large vocabulary whose border is all ties") {
   CHECK(token_law.log_prob(law, 4321) > -infinity);
   for (Token id = 0; id < 9; ++id) CHECK(token_law.log_prob(law, id) > -infinity);
   for (Token id = 9; id < 20; ++id) CHECK(token_law.log_prob(law, id) == -infinity);
+}
+
+TEST_CASE("ties and ranks are those of the logits, whatever the weights are rounded to") {
+  const auto check = [](auto scalar) {
+    using Scalar = decltype(scalar);
+    constexpr std::size_t trials = 3000;
+    std::size_t wrong_sets = 0, wrong_numbers = 0, borders = 0;
+    Random random(27, sizeof(Scalar));
+    for (std::size_t trial = 0; trial < trials; ++trial) {
+      const std::size_t n = 1 + random.below(trial % 10 == 0 ? 700 : 40);
+      const std::size_t levels = 1 + random.below(6);
+      const double spread = trial % 2 == 0 ? 1.5 : 0.01;
+      std::vector<Scalar> level(levels), logits(n);
+      for (Scalar& value : level) value = static_cast<Scalar>(spread * random.normal());
+      for (Scalar& logit : logits) logit = level[random.below(levels)];
+      if (trial % 7 == 0) logits[random.below(n)] = -std::numeric_limits<Scalar>::infinity();
+      logits[random.below(n)] = level[0];
+      SamplingLaw law;
+      law.temperature = std::vector<double>{1, 0.3, 1.7, 1e-3, 1e-30, 1e30, 1e300}[random.below(7)];
+      if (random.below(2) == 0) law.top_k = 1 + random.below(n + 1);
+      if (random.below(2) == 0) law.top_p = std::max(1e-6, random.uniform());
+      if (random.below(3) == 0) law.min_p = random.uniform();
+      const ExactLaw exact(logits, law, 40.0L * std::numeric_limits<Scalar>::epsilon());
+      if (exact.at_border) ++borders;
+      if (exact.at_border) continue;
+      TokenLaw<Scalar> token_law;
+      token_law.read(logits);
+      const double tolerance = sizeof(Scalar) == 4 ? 2e-5 : 1e-11;
+      for (std::size_t id = 0; id < n; ++id) {
+        const double seen = token_law.log_prob(law, static_cast<Token>(id));
+        const double expected = exact.log_probs[id];
+        if ((seen == -infinity) != (expected == -infinity)) ++wrong_sets;
+        if (expected == -infinity || seen == -infinity) continue;
+        if (!(std::abs(seen - expected) <= tolerance * (1 + std::abs(expected)))) ++wrong_numbers;
+      }
+      for (const double u : {0.0, 0.5, 1 - 0x1.0p-53}) {
+        const TokenDraw draw = token_law.draw(law, u);
+        if (exact.log_probs[static_cast<std::size_t>(draw.token)] == -infinity) ++wrong_sets;
+      }
+    }
+    CHECK(wrong_sets == 0);
+    CHECK(wrong_numbers == 0);
+    CHECK(borders < trials / 50);  // left out: nearer to a border of top_p or min_p than rounding
+  };
+  SECTION("double") { check(double{}); }
+  SECTION("float") { check(float{}); }
+}
+
+TEST_CASE("borders that fractions meet are met, though their logarithms are rounded") {
+  // 1/2, 1/4, 1/4 and .75; .6, .3, .1 and half of the largest.
+  const auto check = [](auto scalar) {
+    using Scalar = decltype(scalar);
+    const auto logs = [](std::vector<double> shares) {
+      std::vector<Scalar> logits;
+      for (const double share : shares) logits.push_back(static_cast<Scalar>(std::log(share)));
+      return logits;
+    };
+    const auto kept = [](const std::vector<Scalar>& logits, const SamplingLaw& law) {
+      TokenLaw<Scalar> token_law;
+      token_law.read(logits);
+      std::size_t count = 0;
+      for (std::size_t id = 0; id < logits.size(); ++id) {
+        if (token_law.log_prob(law, static_cast<Token>(id)) > -infinity) ++count;
+      }
+      return count;
+    };
+    CHECK(kept(logs({.5, .25, .25}), {.top_p = .75}) == 2);
+    CHECK(kept(logs({.6, .3, .1}), {.top_p = .9}) == 2);
+    CHECK(kept(logs({.6, .3, .1}), {.min_p = .5}) == 2);
+    for (std::size_t n = 1; n <= 40; ++n) {
+      const std::vector<double> uniform(n, 1 / static_cast<double>(n));
+      for (std::size_t m = 1; m <= n; ++m) {
+        CHECK(kept(logs(uniform), {.top_p = static_cast<double>(m) / static_cast<double>(n)}) == m);
+      }
+    }
+  };
+  check(double{});
+  check(float{});
 }
 
 TEST_CASE("known entropies") {

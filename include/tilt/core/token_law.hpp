@@ -104,17 +104,17 @@ class TokenLaw {
     if (law.temperature == 0) return token == argmax() ? 0.0 : -infinity;
     if (!truncates(law)) {
       if (law.temperature == 1) return raw_log_prob(token);
-      // From the logit, not from its weight, which may have been rounded to 0.
-      const double below = static_cast<double>(logits_[static_cast<std::size_t>(token)]) -
-                           static_cast<double>(largest_);
-      return below / law.temperature - std::log(tempered(law.temperature).total);
+      return tempered_log_weight(law, token) - std::log(tempered(law.temperature).total);
     }
-    double total = 0, mine = 0;
+    double total = 0;
+    const Kept* mine = nullptr;
     for (const Kept& k : keep(law)) {
       total += k.weight;
-      if (k.token == token) mine = k.weight;
+      if (k.token == token) mine = &k;
     }
-    return std::log(mine / total);
+    if (mine == nullptr) return -infinity;
+    if (mine->weight > 0) return std::log(mine->weight / total);
+    return tempered_log_weight(law, token) - std::log(total);
   }
 
  private:
@@ -123,7 +123,8 @@ class TokenLaw {
 
   struct Kept {
     Token token;
-    double weight;  // relative to the most probable token
+    Scalar logit;
+    double weight;  // relative to the most probable token; maybe rounded to 0
   };
 
   // exp((logit - largest) / temperature) with its sums: blocks in Scalar, added in double, which is
@@ -207,6 +208,14 @@ class TokenLaw {
     return law.top_k > 0 || law.top_p < 1 || law.min_p > 0;
   }
 
+  // log of a token's weight relative to the most probable one, nats: from the logit, since the weight
+  // itself may have been rounded to 0.
+  [[nodiscard]] double tempered_log_weight(const SamplingLaw& law, Token token) const {
+    const double below = static_cast<double>(logits_[static_cast<std::size_t>(token)]) -
+                         static_cast<double>(largest_);
+    return below / law.temperature;
+  }
+
   static Eigen::Map<const Array> array(Logits logits) {
     return {logits.data(), static_cast<Eigen::Index>(logits.size())};
   }
@@ -222,25 +231,35 @@ class TokenLaw {
     return tempered_;
   }
 
-  // temperature, top_k, top_p, min_p in this order. The result is sorted by descending probability,
-  // ties by ascending id.
+  // temperature, top_k, top_p, min_p in this order. Ranks are those of the logits, ties by
+  // ascending id: weights are rounded, so that equal logits may have different weights, as the
+  // compiler's vector instructions have it, and different logits equal ones.
   [[nodiscard]] std::span<const Kept> keep(const SamplingLaw& law) {
     const Weights& weights = tempered(law.temperature);
     const std::size_t k = law.top_k > 0 ? law.top_k : npos;
     // All tokens of at least some weight are the most probable ones, whatever comes after: take as
     // many as the law needs and sort no more than these.
     if (k == npos && law.top_p >= 1) {
-      gather(weights, law.min_p);
+      gather(weights, law.temperature, 0.99 * law.min_p);
     } else {
       const double mass = k == npos ? law.top_p * weights.total : infinity;
-      for (double least = 0x1p-6; gather(weights, least) < mass && kept_.size() < k && least > 0;) {
+      for (double least = 0x1p-6;
+           gather(weights, law.temperature, least) < mass && kept_.size() < k && least > 0;) {
         least = least > 0x1p-24 ? least * 0x1p-6 : 0;
       }
     }
-    std::sort(kept_.begin(), kept_.end(), [](const Kept& a, const Kept& b) {
-      return a.weight != b.weight ? a.weight > b.weight : a.token < b.token;
-    });
+    const auto before = [](const Kept& a, const Kept& b) {
+      return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
+    };
     std::size_t size = std::min(k, kept_.size());
+    const auto end = kept_.begin() + static_cast<std::ptrdiff_t>(size);
+    if (end != kept_.end()) std::nth_element(kept_.begin(), end, kept_.end(), before);
+    std::sort(kept_.begin(), end, before);
+    for (std::size_t i = 1; i < size; ++i) {
+      if (kept_[i].logit == kept_[i - 1].logit) kept_[i].weight = kept_[i - 1].weight;
+    }
+    // A border that is met but for rounding is met.
+    constexpr double nearly = 1 - 4 * static_cast<double>(std::numeric_limits<Scalar>::epsilon());
     if (law.top_p < 1) {
       double total = weights.total;
       if (k != npos) {
@@ -249,23 +268,36 @@ class TokenLaw {
       }
       double mass = 0;
       std::size_t nucleus = 0;
-      while (nucleus < size && mass < law.top_p * total) mass += kept_[nucleus++].weight;
+      while (nucleus < size && mass < law.top_p * total * nearly) mass += kept_[nucleus++].weight;
       size = nucleus;
     }
     // The most probable token is always among the kept ones.
     size = std::max<std::size_t>(size, 1);
-    while (size > 1 && kept_[size - 1].weight < law.min_p) --size;
-    return {kept_.data(), size};
+    while (size > 1 && kept_[size - 1].weight < law.min_p * nearly) --size;
+    // Among weights that rounding has made equal the lower id is drawn first.
+    const std::span<Kept> kept(kept_.data(), size);
+    const auto drawn_before = [](const Kept& a, const Kept& b) {
+      return a.weight != b.weight ? a.weight > b.weight : a.token < b.token;
+    };
+    if (!std::is_sorted(kept.begin(), kept.end(), drawn_before)) {
+      std::sort(kept.begin(), kept.end(), drawn_before);
+    }
+    return kept;
   }
 
-  // Lists the possible tokens of at least some weight and returns the sum of their weights.
-  double gather(const Weights& weights, double least) {
+  // Lists the possible tokens of about some weight and more, the most probable one always among them,
+  // and returns the sum of their weights. The border is one of the logits, so that equal logits are on
+  // one side of it.
+  double gather(const Weights& weights, double temperature, double least) {
+    const auto largest = static_cast<double>(largest_);
+    const double border = std::min(largest, largest + temperature * std::log(least));
     kept_.clear();
     double mass = 0;
-    for (Eigen::Index i = 0; i < weights.values.size(); ++i) {
-      const auto weight = static_cast<double>(weights.values[i]);
-      if (weight >= least && weight > 0) {
-        kept_.push_back({static_cast<Token>(i), weight});
+    for (std::size_t i = 0; i < logits_.size(); ++i) {
+      const auto logit = static_cast<double>(logits_[i]);
+      if (logit >= border && logit > -infinity) {
+        const auto weight = static_cast<double>(weights.values[static_cast<Eigen::Index>(i)]);
+        kept_.push_back({static_cast<Token>(i), logits_[i], weight});
         mass += weight;
       }
     }

@@ -886,14 +886,13 @@ struct Preparer {
                    std::to_string(round.lane()));
     if (state.preparing) {
       std::size_t found = 0;
-      round.bring_forward(more);
-      for (const Draw& draw : round.take_first(more)) found += draw.status == DrawStatus::done;
+      for (const Draw& draw : round.draws().last(more)) found += draw.status == DrawStatus::done;
       if (found > 0) state.found = found;
       state.preparing = false;
     }
     ++state.round;
     for (std::size_t i = 0; i < round.draws().size(); ++i) {
-      if (round.draws()[i].status != DrawStatus::done) continue;
+      if (round.draws()[i].status != DrawStatus::done || !round.draws()[i].to_score) continue;
       Candidate candidate = round.take(i);
       candidate.weight = static_cast<double>(state.found.value_or(0));
       round.emit(std::move(candidate));

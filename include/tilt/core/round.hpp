@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <span>
 #include <utility>
 #include <vector>
@@ -47,13 +46,15 @@ class Round {
   }
 
   /// The work in the order in which it was asked for.
-  [[nodiscard]] std::span<const Draw> draws() const noexcept { return draws_; }
+  [[nodiscard]] std::span<const Draw> draws() const noexcept {
+    return std::span<const Draw>(draws_).subspan(ahead_);
+  }
 
   /// Draw i as a candidate: its response is moved out of the draw, the rewards are copied.
   [[nodiscard]] Candidate take(std::size_t i) {
-    return {.response = std::move(draws_[i].response),
-            .reward = draws_[i].reward,
-            .raw_reward = draws_[i].raw_reward};
+    Draw& draw = draws_[ahead_ + i];
+    return {
+        .response = std::move(draw.response), .reward = draw.reward, .raw_reward = draw.raw_reward};
   }
 
   /// Keeps a candidate and returns its id.
@@ -85,6 +86,24 @@ class Round {
 
   // For those who drive a sampler (the session, and samplers that wrap another).
 
+  /// Asks for draws that are then scored and that stand in front of all of the sampler's own: what a
+  /// wrapper needs for itself. They are done first; they are not among `draws()`, change no seed of
+  /// these, and are nobody's candidates or survivors. They keep the seeds that they come with. Called
+  /// at most once a round.
+  void sample_ahead(std::vector<Generation> work) {
+    for (Generation& generation : work) {
+      const std::uint64_t seed = generation.seed;
+      push(std::move(generation), true, true).work.seed = seed;
+    }
+    const auto count = static_cast<std::ptrdiff_t>(work.size());
+    std::rotate(draws_.begin(), draws_.end() - count, draws_.end());
+    ahead_ += work.size();
+  }
+  /// The draws ahead, in the order in which they were asked for.
+  [[nodiscard]] std::span<const Draw> ahead() const noexcept {
+    return std::span<const Draw>(draws_).first(ahead_);
+  }
+
   /// Starts round `index` of a lane; what was asked for before is dropped.
   /// @param seed  of the run, not of the round
   void begin(Population& population, std::uint64_t seed, std::uint32_t lane, std::size_t index,
@@ -95,32 +114,20 @@ class Round {
     index_ = index;
     affinity_ = affinity;
     closing_ = false;
+    ahead_ = 0;
     draws_.clear();
   }
   /// Names the population again, where it has moved since the round began.
   void rebind(Population& population) noexcept { population_ = &population; }
-  /// The draws, to be filled in or transformed.
+  /// All draws, those ahead and then the sampler's own, to be filled in or transformed. They stay
+  /// where they are until the next `begin`.
   [[nodiscard]] std::span<Draw> results() noexcept { return draws_; }
-  /// Moves the last n draws in front of the others, with the seeds that they were given: a wrapper that
-  /// asks for more than the inner sampler has it done first, and changes no draw of the inner sampler.
-  /// @param n  at most the number of draws
-  void bring_forward(std::size_t n) {
-    std::rotate(draws_.begin(), draws_.end() - static_cast<std::ptrdiff_t>(n), draws_.end());
-  }
-  /// Hands over the first n draws with their results, before the inner sampler is told of the others.
-  /// @param n  at most the number of draws
-  [[nodiscard]] std::vector<Draw> take_first(std::size_t n) {
-    const auto end = draws_.begin() + static_cast<std::ptrdiff_t>(n);
-    std::vector<Draw> taken(std::make_move_iterator(draws_.begin()), std::make_move_iterator(end));
-    draws_.erase(draws_.begin(), end);
-    return taken;
-  }
   void close() noexcept { closing_ = true; }
 
  private:
   Draw& push(Generation&& work, bool to_generate, bool to_score) {
     // `random` belongs to the sampler; policies have streams of their own.
-    work.seed = derive_seed(seed_, policy_streams, lane_, index_, draws_.size());
+    work.seed = derive_seed(seed_, policy_streams, lane_, index_, draws_.size() - ahead_);
     work.affinity = affinity_;
     Draw& draw = draws_.emplace_back();
     draw.work = std::move(work);
@@ -132,7 +139,8 @@ class Round {
   static constexpr std::uint64_t policy_streams = 0x706f6c6963790000u;
 
   Population* population_ = nullptr;
-  std::vector<Draw> draws_ = {};
+  std::vector<Draw> draws_ = {};  // those ahead first
+  std::size_t ahead_ = 0;
   std::vector<Token> settled_ = {};
   std::uint64_t seed_ = 0, affinity_ = 0;
   std::size_t index_ = 0;

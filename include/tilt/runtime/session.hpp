@@ -84,7 +84,7 @@ class Session {
       for (std::size_t l = 0; l < lanes_.size(); ++l) {
         Lane& lane = lanes_[l];
         if (lane.finished) continue;
-        const auto draws = lane.round.draws();
+        const auto draws = lane.round.results();
         for (std::size_t i = 0; i < lane.admitted; ++i) {
           Slot& slot = lane.slots[i];
           if (slot.phase != phase || slot.dropped) continue;
@@ -323,7 +323,7 @@ class Session {
     lane.round.begin(candidates_, seed_, static_cast<std::uint32_t>(l), index,
                      derive_seed(seed_, prompt_.key(), l));
     sampler_.ask(states_[l], lane.round);
-    const std::size_t draws = lane.round.draws().size();
+    const std::size_t draws = lane.round.results().size();
     if (draws > most_draws) throw Error("a round has more than 2097152 draws");
     lane.slots.assign(draws, Slot{});
     lane.admitted = lane.in_flight = 0;
@@ -358,7 +358,7 @@ class Session {
   // In index order, while spent < limit. Only called while nothing is in flight, so that what is let
   // in never depends on the order of arrival.
   void admit(Lane& lane) {
-    const auto draws = lane.round.draws();
+    const auto draws = lane.round.results();
     std::size_t tokens = lane.spent.generated_tokens;
     std::size_t policy_calls = lane.spent.policy_calls, reward_calls = lane.spent.reward_calls;
     Stop reached = Stop::finished;
@@ -391,9 +391,11 @@ class Session {
   void resolve(const Place& place, Slot& slot, DrawStatus status) {
     Lane& lane = lanes_[place.lane];
     slot.phase = Phase::resolved;
-    lane.round.results()[place.index].status = status;
-    // A scoring without a draw, such as that of a bare prompt, is nobody's survivor.
-    if (status == DrawStatus::done && lane.round.draws()[place.index].to_generate) ++survivors_;
+    Draw& draw = lane.round.results()[place.index];
+    draw.status = status;
+    // A draw ahead, or a scoring without a draw, such as that of a bare prompt, is nobody's survivor.
+    const bool ahead = place.index < lane.round.ahead().size();
+    if (status == DrawStatus::done && draw.to_generate && !ahead) ++survivors_;
     --lane.in_flight;
     advance(place.lane);
   }

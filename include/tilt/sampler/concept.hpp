@@ -34,6 +34,8 @@ struct Needs {
 /// - `static constexpr Needs needs`: refused when compiling where the types tell;
 /// - `option_needs() -> Needs`: further needs that depend on options, refused by the decoder;
 /// - `check()`: throws InvalidOption for numbers that had no default and were never given;
+/// - `question(prompt) -> Prompt`: the prompt that responses are scored against, and that base draws
+///   answer, where it is another one than the run's;
 /// - `typename S::DefaultSelector`: the selector of a decoder that is given none (else
 ///   `HighestReward`);
 /// - `emits_states() -> bool`: false when weights are not those of chain states;

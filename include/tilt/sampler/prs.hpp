@@ -184,9 +184,14 @@ class Prs {
                   read(o.texts.refine_without_feedback, "refine_without_feedback")};
   }
 
+  /// The prompt with the preference.
+  [[nodiscard]] Prompt question(const Prompt& prompt) const {
+    return with_preference(prompt, options_.preference);
+  }
+
   [[nodiscard]] State start(const Prompt& prompt) const {
     State state;
-    state.question = with_preference(prompt, options_.preference);
+    state.question = question(prompt);
     state.query = quotable(state.question, "Prs");
     return state;
   }

@@ -16,6 +16,7 @@
 #include "compare/contrast.hpp"
 #include "compare/ifeval.hpp"
 #include "compare/report.hpp"
+#include "support/model.hpp"
 #include "support/program.hpp"
 
 namespace {

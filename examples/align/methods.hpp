@@ -5,13 +5,9 @@
 #include <string>
 #include <utility>
 
-#include <tilt/io/json.hpp>
-
 #include "align/settings.hpp"
 #include "support/chosen.hpp"
 #include "support/transforms.hpp"
-
-using nlohmann::json;
 
 /// Calls `use` with the extractor of a name.
 template <class Use>
@@ -136,90 +132,4 @@ inline ChosenSampler sampler_of(const Settings& s) {
   if (s.method == "epsilon_best_of")
     return ChosenSampler(tilt::EpsilonBestOf{completed(s, s.epsilon)});
   return ChosenSampler(tilt::BestOfPoisson{completed(s, s.poisson)});
-}
-
-/// What changes the answers, as one text: a file of results is only gone on with under the same.
-inline std::string fingerprint(const Settings& s, const std::string& model) {
-  const auto number = [](double value) { return tilt::number_to_json(value); };
-  json all = {{"model", model},
-              {"method", s.method},
-              {"reward", s.reward},
-              {"system_a", s.system_a},
-              {"system_b", s.system_b},
-              {"words", s.words},
-              {"selector", s.selector},
-              {"extract", s.extract},
-              {"max_tokens", s.max_tokens},
-              {"law", law_of(s)},
-              {"seed", s.run.seed},
-              {"budget",
-               {s.run.budget.tokens, s.run.budget.policy_calls, s.run.budget.reward_calls,
-                number(s.run.budget.seconds)}}};
-  const auto with_transform = [&] {
-    if (!s.transform.empty()) all["transform"] = {s.transform, s.references};
-  };
-  if (s.method == "best_of_n") {
-    all["options"] = {s.n.value_or(s.best_of_n.n), s.best_of_n.width, number(s.stop_at)};
-    with_transform();
-  } else if (s.method == "qalign") {
-    const tilt::QAlignOptions& o = s.qalign;
-    all["options"] = {number(beta_of(s)), o.steps,         o.chains,          o.fork,
-                      o.burn_in,          o.initial_draws, number(o.restart), o.recycle};
-    with_transform();
-  } else if (s.method == "rejection") {
-    all["options"] = {number(beta_of(s)), number(s.rejection.ceiling), s.max_rejections,
-                      s.parallel};
-    with_transform();
-  } else if (s.method == "cards") {
-    const tilt::CardsOptions& o = s.cards;
-    all["options"] = {number(beta_of(s)),
-                      number(o.reward_goal),
-                      number(o.alpha),
-                      s.max_rejections,
-                      s.parallel,
-                      number(o.segment.entropy),
-                      o.segment.min_tokens,
-                      o.segment.max_tokens,
-                      o.pilot_draws,
-                      number(o.pilot_quantile),
-                      o.official};
-  } else if (s.method == "tpo") {
-    const tilt::TpoOptions& o = s.tpo;
-    all["options"] = {s.n.value_or(o.n),
-                      o.rounds,
-                      s.tpo_mode,
-                      s.critique_tokens.value_or(s.max_tokens),
-                      s.nonce,
-                      number(s.near_miss.value_or(-1)),
-                      o.critique_per_child,
-                      number(o.min_gap),
-                      number(s.stop_at),
-                      number(o.max_growth),
-                      o.stop_at_close};
-  } else if (s.method == "prs") {
-    const tilt::PrsOptions& o = s.prs;
-    all["options"] = {s.n.value_or(o.n),
-                      o.layers,
-                      o.preference,
-                      s.critique_tokens.value_or(s.max_tokens),
-                      s.nonce,
-                      s.no_feedback,
-                      o.feedback_per_child,
-                      o.parents,
-                      s.no_select};
-  } else if (s.method == "epsilon_best_of") {
-    all["options"] = {number(s.epsilon.epsilon), s.epsilon.k};
-  } else {
-    all["options"] = {number(s.poisson.mu)};
-  }
-  if (s.selector == "soft_best") all["lambda"] = number(s.lambda);
-  if (s.selector == "weighted_majority_vote") all["vote_beta"] = number(s.vote_beta);
-  if (s.selector == "borda_vote") all["power"] = number(s.power);
-  if (s.selector == "rank_draw") all["shape"] = {s.shape, number(s.shape_beta)};
-  if (s.selector == "minimum_bayes_risk") all["utility"] = s.utility;
-  if (s.selector == "regularized_best") {
-    all["regularized"] = {s.utility, number(s.regularized.mbr), number(s.regularized.length),
-                          number(s.regularized.kl)};
-  }
-  return all.dump();
 }

@@ -15,21 +15,21 @@
 #include "align/rewards.hpp"
 
 /// Draws a few responses of each prompt and prints what their rewards suggest.
-inline int pilot(const Settings& s, tilt::llama::Policy& policy, const ChosenReward& reward,
-                 const std::vector<Task>& tasks) {
+template <class Engine>
+int pilot(const Settings& s, typename Engine::Policy& policy, const std::vector<Task>& tasks) {
   tilt::BestOfNOptions options{.n = s.pilot, .max_tokens = s.max_tokens, .law = law_of(s)};
-  tilt::Decoder decoder{policy, reward, ChosenSampler(tilt::BestOfN{options}),
-                        chosen(tilt::HighestReward{})};
-  std::vector<tilt::Prompt> prompts;
-  for (const Task& task : tasks) prompts.push_back(task.scored);
+  const ChosenSampler sampler(tilt::BestOfN{options});
   std::vector<tilt::Result> results;
   tilt::ProgressBar bar{std::cerr, "pilot"};
-  for (std::size_t from = 0; from < prompts.size() && !s.run.stop.stop_requested();
-       from += s.batch) {
-    const auto batch = std::span(prompts).subspan(from, std::min(s.batch, prompts.size() - from));
-    std::ranges::move(
-        isatty(STDERR_FILENO) != 0 ? decoder.batch(batch, s.run, bar) : decoder.batch(batch, s.run),
-        std::back_inserter(results));
+  for (const std::span<const Task> batch : batches_of(s, tasks)) {
+    if (s.run.stop.stop_requested()) break;
+    tilt::Decoder decoder{policy, reward_of<Engine>(s.reward, s, policy, batch), sampler,
+                          chosen(tilt::HighestReward{})};
+    std::vector<tilt::Prompt> prompts;
+    for (const Task& task : batch) prompts.push_back(task.scored);
+    std::ranges::move(isatty(STDERR_FILENO) != 0 ? decoder.batch(prompts, runs_of(s, batch), bar)
+                                                 : decoder.batch(prompts, runs_of(s, batch)),
+                      std::back_inserter(results));
   }
   std::vector<double> all;
   double variance = 0;
@@ -37,7 +37,8 @@ inline int pilot(const Settings& s, tilt::llama::Policy& policy, const ChosenRew
   std::printf("%-16s %8s %8s %8s %8s %8s\n", "prompt", "mean", "sd", "min", "median", "max");
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (results[i].stop == tilt::Stop::failed) {
-      std::cerr << "align: " << tasks[i].id << ": " << results[i].failures.front().what << '\n';
+      std::cerr << "align: " << printable(tasks[i].name, 80) << ": "
+                << printable(results[i].failures.front().what) << '\n';
       continue;
     }
     std::vector<double> rewards;
@@ -52,8 +53,9 @@ inline int pilot(const Settings& s, tilt::llama::Policy& policy, const ChosenRew
         rewards.size() > 1 ? std::sqrt(square / static_cast<double>(rewards.size() - 1)) : 0;
     variance += sd * sd;
     ++spread;
-    std::printf("%-16.16s %8.3f %8.3f %8.3f %8.3f %8.3f\n", tasks[i].id.c_str(), mean, sd,
-                std::ranges::min(rewards), tilt::quantile(rewards, 0.5), std::ranges::max(rewards));
+    std::printf("%-16.16s %8.3f %8.3f %8.3f %8.3f %8.3f\n", printable(tasks[i].name, 16).c_str(),
+                mean, sd, std::ranges::min(rewards), tilt::quantile(rewards, 0.5),
+                std::ranges::max(rewards));
     all.insert(all.end(), rewards.begin(), rewards.end());
   }
   if (all.empty()) {

@@ -4,6 +4,7 @@
 
 #include <iterator>
 #include <map>
+#include <span>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -15,27 +16,24 @@
 #include "align/tasks.hpp"
 #include "support/chosen.hpp"
 
-/// The reward that was asked for.
-inline ChosenReward reward_of(const Settings& s, tilt::llama::Policy& policy,
-                              const std::vector<Task>& tasks) {
-  if (s.reward == "contrast") {
-    return chosen(tilt::llama::ContrastReward(policy, s.system_a, s.system_b));
-  }
-  if (s.reward == "judge") return chosen(tilt::YesNoJudge{policy});
-  if (s.reward == "self_certainty") return chosen(tilt::SelfCertainty{policy});
-  if (s.reward == "answer") {
-    std::map<std::uint64_t, std::string> answers;
-    for (const Task& task : tasks) {
-      answers[task.scored.key()] = *tilt::last_number(task.row.at("answer").get<std::string>());
-    }
-    return {.function = [answers](std::span<const tilt::Scoring> work, std::span<double> out) {
+/// The reward of a name, for the prompts of a batch.
+/// @tparam Engine  `Engine::contrast(policy, a, b)` makes the reward of that name
+template <class Engine>
+ChosenReward reward_of(const std::string& name, const Settings& s, typename Engine::Policy& policy,
+                       std::span<const Task> batch) {
+  if (name == "contrast") return Engine::contrast(policy, s.system_a, s.system_b);
+  if (name == "judge") return chosen(tilt::YesNoJudge{policy});
+  if (name == "self_certainty") return chosen(tilt::SelfCertainty{policy});
+  if (name == "answer") {
+    std::map<std::uint64_t, std::string> golds;
+    for (const Task& task : batch) golds[task.scored.key()] = task.gold.value();
+    return {.function = [golds](std::span<const tilt::Scoring> work, std::span<double> out) {
       for (std::size_t i = 0; i < work.size(); ++i) {
-        const auto found = tilt::last_number(work[i].response->text);
-        out[i] = found && *found == answers.at(work[i].prompt->key()) ? 1 : 0;
+        out[i] = gives(work[i].response->text, golds.at(work[i].prompt->key())) ? 1 : 0;
       }
     }};
   }
-  if (s.reward == "words") {
+  if (name == "words") {
     return {.function = [wanted = static_cast<double>(s.words)](std::span<const tilt::Scoring> work,
                                                                 std::span<double> out) {
       for (std::size_t i = 0; i < work.size(); ++i) {
@@ -46,11 +44,10 @@ inline ChosenReward reward_of(const Settings& s, tilt::llama::Policy& policy,
     }};
   }
   std::vector<tilt::IfevalTask> rows;
-  for (const Task& task : tasks) {
+  for (const Task& task : batch) {
     rows.push_back(tilt::ifeval_task(task.row));
     rows.back().prompt = task.scored;
   }
-  return chosen(tilt::IfevalReward(std::move(rows), s.reward == "ifeval_all"
-                                                        ? tilt::IfevalScore::all
-                                                        : tilt::IfevalScore::share));
+  return chosen(tilt::IfevalReward(
+      std::move(rows), name == "ifeval_all" ? tilt::IfevalScore::all : tilt::IfevalScore::share));
 }

@@ -2,9 +2,14 @@
 
 // The command line of align.
 
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "support/program.hpp"
@@ -14,6 +19,8 @@
 struct Settings {
   std::filesystem::path model, prompts, out;
   std::string method = "best_of_n", reward = "ifeval", selector = "default", extract = "number";
+  std::string metric = {};     ///< another reward, of the answers alone
+  bool default_reward = true;  ///< it was not given
   std::string system_a = {}, system_b = {};
   std::size_t words = 50;
   std::string candidates = "rewards", on_failure = "fail";
@@ -52,29 +59,71 @@ struct OwnedOption {
   CLI::Option* option = nullptr;
   std::string owners = {};              ///< "rejection, cards"
   const std::string* chosen = nullptr;  ///< what was asked for
+  const std::string* also = nullptr;    ///< another choice that may own it
 };
 
 /// Refuses options that would do nothing.
 inline void check_owners(const std::vector<OwnedOption>& options) {
-  for (const auto& [option, owners, chosen] : options) {
-    if (option->count() > 0 &&
-        (", " + owners + ",").find(", " + *chosen + ",") == std::string::npos) {
+  for (const auto& [option, owners, chosen, also] : options) {
+    const auto owned_by = [&owned = owners](const std::string& name) {
+      return (", " + owned + ",").find(", " + name + ",") != std::string::npos;
+    };
+    if (option->count() > 0 && !owned_by(*chosen) && !(also && owned_by(*also))) {
       throw BadInput(option->get_name() + " is an option of " + owners + ", not of " + *chosen);
+    }
+  }
+}
+
+/// Accepts whole numbers of a range, written in digits: CLI11 takes -1 for the largest number of an
+/// unsigned type, and 1.9 for 1.
+inline CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
+  return CLI::Validator(
+      [least, most](std::string& text) -> std::string {
+        std::uint64_t value = 0;
+        const char* const end = text.data() + text.size();
+        const auto [read, error] = std::from_chars(text.data(), end, value);
+        if (!text.empty() && error == std::errc{} && read == end && value >= least &&
+            value <= most) {
+          return {};
+        }
+        return "\"" + text + "\" is no whole number from " + std::to_string(least) + " to " +
+               std::to_string(most);
+      },
+      "");
+}
+
+/// Checks the numbers of all options as they are read. Those of type N are counts; a budget of nothing
+/// could answer no prompt.
+inline void check_numbers(CLI::App& app) {
+  constexpr std::uint64_t most = 1'000'000'000;
+  constexpr std::string_view at_least_one[] = {
+      "--tokens", "--policy-calls", "--reward-calls", "--batch",     "--words",
+      "--limit",  "--pilot",        "--max-tokens",   "--sequences", "--context"};
+  for (CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_name();
+    if (option->get_type_name() != "N" || name == "--gpu-layers") continue;
+    if (name == "--seed") {
+      option->check(whole_number(0, UINT64_MAX));
+    } else {
+      option->check(whole_number(std::ranges::count(at_least_one, name) > 0 ? 1 : 0, most));
     }
   }
 }
 
 /// Adds all options; they write into the settings, which must stay where they are.
 inline std::vector<OwnedOption> add_options(CLI::App& app, Settings& s) {
+  const std::vector<std::string> rewards{"ifeval", "ifeval_all", "contrast",      "answer",
+                                         "words",  "judge",      "self_certainty"};
   app.add_option("--model", s.model, "the model, a GGUF file")->required()->type_name("FILE");
   app.add_option("--prompts", s.prompts,
                  "JSONL, one object a line: \"prompt\" or \"question\" (text) or \"messages\",\n"
-                 "and \"id\" or \"key\"; rows of IFEval and of GSM8K as they are")
+                 "and \"id\" or \"key\" (else one is made of the content);\n"
+                 "rows of IFEval and of GSM8K as they are")
       ->required()
       ->type_name("FILE");
   app.add_option("--out", s.out,
                  "results, one line per prompt, added as they are done;\n"
-                 "prompts that it has already are passed over")
+                 "prompts that it has already are passed over; or a pipe")
       ->type_name("FILE");
   app.add_option("--pilot", s.pilot,
                  "instead: draw N responses per prompt, print the spread of their rewards\n"
@@ -94,17 +143,21 @@ inline std::vector<OwnedOption> add_options(CLI::App& app, Settings& s) {
                              "epsilon_best_of", "best_of_poisson"}))
       ->capture_default_str()
       ->type_name("NAME");
-  app.add_option("--reward", s.reward,
-                 "ifeval: share of the prompt's instructions that are followed\n"
-                 "ifeval_all: 1 if all are followed, else 0\n"
-                 "contrast: log-odds of the answer under --system-a against --system-b\n"
-                 "answer: 1 if the last number is that of the row's \"answer\", else 0\n"
-                 "words: how near the length is to --words\n"
-                 "judge: the model's own probability that the answer is correct and helpful\n"
-                 "self_certainty: how sure the model is of its answer, nats")
-      ->check(CLI::IsMember(
-          {"ifeval", "ifeval_all", "contrast", "answer", "words", "judge", "self_certainty"}))
+  app.add_option(
+         "--reward", s.reward,
+         "ifeval: share of the prompt's instructions that are followed\n"
+         "ifeval_all: 1 if all are followed, else 0\n"
+         "contrast: log-odds of the answer under --system-a against --system-b\n"
+         "answer: 1 if the response's answer has the value of the row's \"answer\", else 0\n"
+         "words: how near the length is to --words\n"
+         "judge: the model's own probability that the answer is correct and helpful\n"
+         "self_certainty: how sure the model is of its answer, nats")
+      ->check(CLI::IsMember(rewards))
       ->capture_default_str()
+      ->type_name("NAME");
+  app.add_option("--metric", s.metric,
+                 "another of the rewards, measured on the answers alone and reported")
+      ->check(CLI::IsMember(rewards))
       ->type_name("NAME");
   app.add_option("--selector", s.selector,
                  "which candidate becomes the answer (default: the method's own)")
@@ -120,7 +173,6 @@ inline std::vector<OwnedOption> add_options(CLI::App& app, Settings& s) {
       ->type_name("N");
   app.add_option("--limit", s.limit, "only the first N prompts")->type_name("N");
   app.add_option("--batch", s.batch, "prompts that are worked on together")
-      ->check(CLI::PositiveNumber)
       ->capture_default_str()
       ->type_name("N");
   app.add_option("--candidates", s.candidates, "how much of the candidates to write")
@@ -129,11 +181,12 @@ inline std::vector<OwnedOption> add_options(CLI::App& app, Settings& s) {
       ->type_name("NAME");
 
   std::vector<OwnedOption> owned;
-  const auto owner = [&](const char* kind, const char* owners, const std::string& chosen) {
-    return [&owned, kind, owners, chosen = &chosen](CLI::Option* option, const char* type) {
+  const auto owner = [&](const char* kind, const char* owners, const std::string& chosen,
+                         const std::string* also = nullptr) {
+    return [&owned, kind, owners, chosen = &chosen, also](CLI::Option* option, const char* type) {
       option->group(std::string("Options of the ") + kind + ' ' + owners);
       if (option->get_expected_max() > 0) option->capture_default_str()->type_name(type);
-      owned.push_back({option, owners, chosen});
+      owned.push_back({option, owners, chosen, also});
     };
   };
   const auto drawing = owner("methods", "best_of_n, tpo, prs", s.method);
@@ -226,13 +279,13 @@ inline std::vector<OwnedOption> add_options(CLI::App& app, Settings& s) {
   epsilon(app.add_option("--k", s.epsilon.k, "draws of that"), "N");
   const auto poisson = owner("method", "best_of_poisson", s.method);
   poisson(app.add_option("--mu", s.poisson.mu, "mean number of further draws"), "X");
-  const auto contrast = owner("reward", "contrast", s.reward);
+  const auto contrast = owner("reward", "contrast", s.reward, &s.metric);
   contrast(app.add_option("--system-a", s.system_a, "the system prompt to answer as if under"),
            "TEXT");
   contrast(app.add_option("--system-b", s.system_b, "the one that is really given (default: none)"),
            "TEXT");
-  const auto words = owner("reward", "words", s.reward);
-  words(app.add_option("--words", s.words, "how many")->check(CLI::PositiveNumber), "N");
+  const auto words = owner("reward", "words", s.reward, &s.metric);
+  words(app.add_option("--words", s.words, "how many"), "N");
   const auto soft = owner("selector", "soft_best", s.selector);
   soft(app.add_option("--lambda", s.lambda, "temperature"), "X");
   const auto votes =
@@ -284,7 +337,10 @@ inline std::vector<OwnedOption> add_options(CLI::App& app, Settings& s) {
   app.add_option("--reward-calls", s.run.budget.reward_calls, "responses scored")
       ->group(budget)
       ->type_name("N");
-  app.add_option("--seconds", s.run.budget.seconds, "of the clock")->group(budget)->type_name("X");
+  app.add_option("--seconds", s.run.budget.seconds, "of the clock")
+      ->check(CLI::PositiveNumber)
+      ->group(budget)
+      ->type_name("X");
   app.add_option("--on-failure", s.on_failure,
                  "of one draw: fail the prompt, or survive without it")
       ->check(CLI::IsMember({"fail", "survive"}))
@@ -300,5 +356,6 @@ inline std::vector<OwnedOption> add_options(CLI::App& app, Settings& s) {
   running(app.add_option("--context", s.context, "tokens in the cache, all sequences together"));
   running(app.add_option("--threads", s.threads, "processor threads; 0: all cores"));
   running(app.add_option("--gpu-layers", s.gpu_layers, "layers on a graphics processor; -1: all"));
+  check_numbers(app);
   return owned;
 }

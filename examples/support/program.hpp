@@ -3,14 +3,15 @@
 // What the commands have in common: one clear sentence and exit status 2 for bad input, 1 for a job
 // that failed, 0 for one that is done.
 
-#include <cmath>
-#include <filesystem>
+#include <exception>
 #include <iostream>
 #include <string>
 
 #include <CLI/CLI.hpp>
-#include <tilt/engine/llama.hpp>
 #include <tilt/tilt.hpp>
+#include <tilt/version.hpp>
+
+#include "support/printable.hpp"
 
 /// What the user gave cannot be used: exit status 2.
 class BadInput : public tilt::Error {
@@ -18,29 +19,20 @@ class BadInput : public tilt::Error {
   using tilt::Error::Error;
 };
 
-/// Loads a model.
-/// @throws BadInput when the file is missing or broken
-[[nodiscard]] inline tilt::llama::Policy load_model(const std::filesystem::path& path,
-                                                    const tilt::llama::PolicyOptions& options) {
-  try {
-    return tilt::llama::Policy(path, options);
-  } catch (const tilt::PolicyError& error) {
-    throw BadInput(error.what());
-  }
-}
-
 /// Parses the command line and runs the job; returns the exit status.
 /// @param body  returns the exit status of a job that came to its end
 template <class Body>
 [[nodiscard]] int run_program(CLI::App& app, int argc, char** argv, Body&& body) {
   const auto complain = [&](const std::string& what) {
-    std::cerr << app.get_name() << ": " << what << '\n';
+    std::cerr << app.get_name() << ": " << printable(what, 1000) << '\n';
   };
+  app.set_version_flag("--version", app.get_name() + " " TILT_VERSION, "print it and exit");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help
-    complain(std::string(error.what()) + " (" + app.get_name() + " --help lists what can be given)");
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    complain(std::string(error.what()) + " (" + app.get_name() +
+             " --help lists what can be given)");
     return 2;
   }
   try {

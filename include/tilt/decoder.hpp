@@ -1,14 +1,17 @@
 #pragma once
 
+#include <concepts>
 #include <exception>
 #include <initializer_list>
 #include <memory>
+#include <ranges>
 #include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "tilt/core/check.hpp"
 #include "tilt/core/held.hpp"
 #include "tilt/runtime/drive.hpp"
 #include "tilt/runtime/observer.hpp"
@@ -121,7 +124,7 @@ class Decoder {
   template <class... Os>
   [[nodiscard]] Result operator()(const Prompt& prompt, const RunOptions& options = {},
                                   Os&&... observers) const {
-    std::vector<Result> results = run(std::span(&prompt, 1), options, observers...);
+    std::vector<Result> results = run(std::span(&prompt, 1), shared(options), observers...);
     Result result = std::move(results.front());
     if (result.stop == Stop::failed) throw_failures(std::move(result));
     return result;
@@ -134,12 +137,27 @@ class Decoder {
   template <class... Os>
   [[nodiscard]] std::vector<Result> batch(std::span<const Prompt> prompts,
                                           const RunOptions& options = {}, Os&&... observers) const {
-    return run(prompts, options, observers...);
+    return run(prompts, shared(options), observers...);
   }
   template <class... Os>
   [[nodiscard]] std::vector<Result> batch(std::initializer_list<Prompt> prompts,
                                           const RunOptions& options = {}, Os&&... observers) const {
-    return run(std::span(prompts.begin(), prompts.size()), options, observers...);
+    return run(std::span(prompts.begin(), prompts.size()), shared(options), observers...);
+  }
+  /// The same with options for each prompt, taken as they are: run i uses each[i].stream. For a job
+  /// that gives a prompt the same stream wherever it stands.
+  /// @param each  as many as prompts
+  /// @throws InvalidOption when they are not, or one is out of range
+  template <std::ranges::random_access_range Each, class... Os>
+    requires std::same_as<std::ranges::range_value_t<Each>, RunOptions>
+  [[nodiscard]] std::vector<Result> batch(std::span<const Prompt> prompts, const Each& each,
+                                          Os&&... observers) const {
+    require_option(std::ranges::size(each) == prompts.size(), "the RunOptions of a batch",
+                   std::ranges::size(each), "as many as prompts");
+    const auto own = [&each](std::size_t i) {
+      return *(std::ranges::begin(each) + static_cast<std::ranges::range_difference_t<Each>>(i));
+    };
+    return run(prompts, own, observers...);
   }
 
   [[nodiscard]] const S& sampler() const noexcept { return sampler_; }
@@ -152,25 +170,33 @@ class Decoder {
                         "true for this sampler with these options");
   }
 
-  template <class... Os>
-  std::vector<Result> run(std::span<const Prompt> prompts, const RunOptions& options,
+  // The options of run i where all have the same.
+  static auto shared(const RunOptions& options) {
+    check_run_options(options);
+    return [&options](std::size_t i) {
+      RunOptions mine = options;
+      mine.stream += i;
+      return mine;
+    };
+  }
+
+  template <class OptionsOf, class... Os>
+  std::vector<Result> run(std::span<const Prompt> prompts, const OptionsOf& options_of,
                           Os&... observers) const {
     static_assert(
         (Observer<Os> && ...),
         "tilt::Decoder: an observer handles none of the events; give it a member on(const "
         "tilt::RunFinished&), or of another event of tilt/runtime/observer.hpp");
-    check_run_options(options);
+    for (std::size_t i = 0; i < prompts.size(); ++i) check_run_options(options_of(i));
     std::vector<Session<S>> sessions;
     sessions.reserve(prompts.size());
     std::vector<Result> results(prompts.size());
     Reports reports;  // of the sessions; a prompt that the sampler refuses has none
     reports.reserve(prompts.size());
     for (std::size_t i = 0; i < prompts.size(); ++i) {
-      RunOptions mine = options;
-      mine.stream += i;
       notify(RunStarted{i, prompts.size(), prompts[i]}, observers...);
       try {
-        sessions.emplace_back(sampler_, prompts[i], std::move(mine));
+        sessions.emplace_back(sampler_, prompts[i], options_of(i));
         reports.push_back({.run = i});
       } catch (...) {
         results[i] = refused(prompts[i], std::current_exception());

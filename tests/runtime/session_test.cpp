@@ -823,7 +823,7 @@ TEST_CASE("run options and numbers of lanes out of range are refused") {
   CHECK_THROWS_AS(Session(sampler, "p", {.budget = {.seconds = unset}}), InvalidOption);
   CHECK_THROWS_AS(Session(sampler, "p", {.min_survivors = 0}), InvalidOption);
   CHECK_THROWS_AS(Session(Recorder{.chains = 0}, "p"), InvalidOption);
-  CHECK_THROWS_AS(Session(Recorder{.chains = 65537}, "p"), InvalidOption);
+  CHECK_THROWS_AS(Session(Recorder{.chains = 131073}, "p"), InvalidOption);
   CHECK(contains(thrown_by<InvalidOption>([] { Session(Rejection{}, "p"); }),
                  "RejectionOptions.ceiling"));
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -32,8 +33,22 @@ struct Draw {
 
 /// One step of a sampler, as the sampler sees it: `ask` appends work, `tell` finds the results in the
 /// same order and emits candidates.
+///
+/// What no budget of calls could ever let in is counted and not kept, so that a round that asks for
+/// far more than a run may spend takes no memory for it: `draws()` then has the first draws only, and
+/// the round is the last one.
+/// @throws Error from whatever asks for work, when a round asks for more than `most_draws`
 class Round {
  public:
+  /// Draws that one round may ask for.
+  static constexpr std::size_t most_draws = 1u << 21;
+
+  /// How much of what is asked for may ever be let in.
+  struct Room {
+    std::size_t policy_calls = npos, reward_calls = npos;
+    std::size_t at_least = 0;  ///< draws that are kept in any case
+  };
+
   /// Asks for a draw that is then scored against its own prompt.
   void sample(Generation work) { push(std::move(work), true, true); }
   /// Asks for a draw only.
@@ -42,7 +57,7 @@ class Round {
   void score(const Prompt& prompt, Response response) {
     Generation work;
     work.prompt = prompt;
-    push(std::move(work), false, true).response = std::move(response);
+    if (Draw* draw = push(std::move(work), false, true)) draw->response = std::move(response);
   }
 
   /// The work in the order in which it was asked for.
@@ -91,13 +106,22 @@ class Round {
   /// these, and are nobody's candidates or survivors. They keep the seeds that they come with. Called
   /// at most once a round.
   void sample_ahead(std::vector<Generation> work) {
+    // They are the first to be let in: the room is theirs, before it is the others'.
+    const std::size_t own = draws_.size(), refused = std::exchange(refused_, 0);
+    generations_ = scorings_ = 0;
     for (Generation& generation : work) {
       const std::uint64_t seed = generation.seed;
-      push(std::move(generation), true, true).work.seed = seed;
+      if (Draw* draw = push(std::move(generation), true, true)) draw->work.seed = seed;
     }
-    const auto count = static_cast<std::ptrdiff_t>(work.size());
-    std::rotate(draws_.begin(), draws_.end() - count, draws_.end());
-    ahead_ += work.size();
+    const auto begin = draws_.begin(), first = begin + static_cast<std::ptrdiff_t>(own);
+    ahead_ = draws_.size() - own;
+    std::rotate(begin, first, draws_.end());
+    if (refused_ > 0) {
+      // What stands behind a draw that can never be let in cannot be let in either.
+      draws_.resize(ahead_);
+      refused_ += own;
+    }
+    refused_ += refused;
   }
   /// The draws ahead, in the order in which they were asked for.
   [[nodiscard]] std::span<const Draw> ahead() const noexcept {
@@ -106,26 +130,52 @@ class Round {
 
   /// Starts round `index` of a lane; what was asked for before is dropped.
   /// @param seed  of the run, not of the round
+  /// @param room  what of the work may ever be let in; by default all
   void begin(Population& population, std::uint64_t seed, std::uint32_t lane, std::size_t index,
-             std::uint64_t affinity) {
+             std::uint64_t affinity, const Room& room) {
     population_ = &population;
     seed_ = seed;
     lane_ = lane;
     index_ = index;
     affinity_ = affinity;
     closing_ = false;
-    ahead_ = 0;
+    room_ = room;
+    ahead_ = refused_ = generations_ = scorings_ = 0;
     draws_.clear();
   }
+  void begin(Population& population, std::uint64_t seed, std::uint32_t lane, std::size_t index,
+             std::uint64_t affinity) {
+    begin(population, seed, lane, index, affinity, Room{});
+  }
+  /// Gives back the memory of the draws of a lane that has ended.
+  void release() noexcept {
+    ahead_ = refused_ = 0;
+    std::vector<Draw>().swap(draws_);
+  }
+  /// How many draws were asked for, those included that are not kept.
+  [[nodiscard]] std::size_t asked() const noexcept { return draws_.size() + refused_; }
   /// Names the population again, where it has moved since the round began.
   void rebind(Population& population) noexcept { population_ = &population; }
   /// All draws, those ahead and then the sampler's own, to be filled in or transformed. They stay
   /// where they are until the next `begin`.
   [[nodiscard]] std::span<Draw> results() noexcept { return draws_; }
+  [[nodiscard]] std::span<const Draw> kept() const noexcept { return draws_; }
   void close() noexcept { closing_ = true; }
 
  private:
-  Draw& push(Generation&& work, bool to_generate, bool to_score) {
+  // Null for a draw that is not kept.
+  Draw* push(Generation&& work, bool to_generate, bool to_score) {
+    if (asked() >= most_draws) {
+      throw Error("a round asks for more than " + std::to_string(most_draws) + " draws");
+    }
+    const bool full = (to_generate && generations_ >= room_.policy_calls) ||
+                      (to_score && scorings_ >= room_.reward_calls);
+    if (refused_ > 0 || (full && draws_.size() >= room_.at_least)) {
+      ++refused_;
+      return nullptr;
+    }
+    generations_ += to_generate ? 1u : 0u;
+    scorings_ += to_score ? 1u : 0u;
     // `random` belongs to the sampler; policies have streams of their own.
     work.seed = derive_seed(seed_, policy_streams, lane_, index_, draws_.size() - ahead_);
     work.affinity = affinity_;
@@ -133,7 +183,7 @@ class Round {
     draw.work = std::move(work);
     draw.to_generate = to_generate;
     draw.to_score = to_score;
-    return draw;
+    return &draw;
   }
 
   static constexpr std::uint64_t policy_streams = 0x706f6c6963790000u;
@@ -141,6 +191,9 @@ class Round {
   Population* population_ = nullptr;
   std::vector<Draw> draws_ = {};  // those ahead first
   std::size_t ahead_ = 0;
+  std::size_t refused_ = 0;                      // asked for and not kept
+  std::size_t generations_ = 0, scorings_ = 0;  // kept, and counted against the room
+  Room room_ = {};
   std::vector<Token> settled_ = {};
   std::uint64_t seed_ = 0, affinity_ = 0;
   std::size_t index_ = 0;

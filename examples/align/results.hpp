@@ -166,7 +166,7 @@ inline json line_of(const Settings& s, const Task& task, const tilt::Result& res
   line["decision"]["answer"] = tilt::shown_text(result.decision.answer);
   for (std::size_t i = 0; i < std::min(most_failures, result.failures.size()); ++i) {
     json failure = result.failures[i];
-    failure["what"] = printable(result.failures[i].what);
+    failure["what"] = printable(result.failures[i].what, 1000);
     line["failures"].push_back(std::move(failure));
   }
   if (task.gold) {
@@ -261,7 +261,7 @@ class Writer {
   void complain(const Task& task, const std::string& what) {
     constexpr std::size_t most = 100;
     if (++failed_ <= most) {
-      std::cerr << "align: " << printable(task.name, 80) << ": " << printable(what) << '\n';
+      std::cerr << "align: " << printable(task.name, 80) << ": " << printable(what, 1000) << '\n';
     } else if (failed_ == most + 1) {
       std::cerr << "align: further failures are counted only\n";
     }

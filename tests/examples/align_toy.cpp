@@ -7,6 +7,7 @@
 // SIGNAL. As an engine's rounding does, what is drawn depends on how many responses are drawn side by side.
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
@@ -50,7 +51,10 @@ class ToyPolicy {
   ToyPolicy(unsigned wait, unsigned call, int signal) : wait_(wait), fatal_(call), signal_(signal) {}
 
   void generate(std::span<const tilt::Generation> work, std::span<tilt::Response> out) {
-    if (++calls_ == fatal_) raise(signal_);
+    if (++calls_ == fatal_) {
+      kill(getpid(), signal_);
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));  // for the thread that waits for it
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(wait_));
     for (std::size_t i = 0; i < work.size(); ++i) {
       Model model(last, Law{work[i].prompt.key(), work.size()}, Piece{});

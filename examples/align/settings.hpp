@@ -12,6 +12,7 @@
 #include <system_error>
 #include <vector>
 
+#include "support/numbers.hpp"
 #include "support/program.hpp"
 
 /// Everything that can be given on the command line. Numbers that are not given, and whose default
@@ -72,24 +73,6 @@ inline void check_owners(const std::vector<OwnedOption>& options) {
       throw BadInput(option->get_name() + " is an option of " + owners + ", not of " + *chosen);
     }
   }
-}
-
-/// Accepts whole numbers of a range, written in digits: CLI11 takes -1 for the largest number of an
-/// unsigned type, and 1.9 for 1.
-inline CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
-  return CLI::Validator(
-      [least, most](std::string& text) -> std::string {
-        std::uint64_t value = 0;
-        const char* const end = text.data() + text.size();
-        const auto [read, error] = std::from_chars(text.data(), end, value);
-        if (!text.empty() && error == std::errc{} && read == end && value >= least &&
-            value <= most) {
-          return {};
-        }
-        return "\"" + text + "\" is no whole number from " + std::to_string(least) + " to " +
-               std::to_string(most);
-      },
-      "");
 }
 
 /// Checks the numbers of all options as they are read. Those of type N are counts; a budget of nothing

@@ -4,21 +4,23 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <optional>
+#include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include <tilt/engine/llama.hpp>
 #include <tilt/io/json.hpp>
 #include <tilt/tilt.hpp>
 
+#include "compare/settings.hpp"
 #include "support/chosen.hpp"
 #include "support/curve.hpp"
 #include "support/html.hpp"
 #include "support/progress.hpp"
 
 using nlohmann::json;
-using Policy = Watched<tilt::llama::Policy>;
 
 /// What a method did.
 struct Method {
@@ -34,18 +36,35 @@ struct Method {
   [[nodiscard]] const Point& last() const { return curve.back(); }
 };
 
+struct Part;
+
+/// A piece of the job: what it finds is kept together, or not at all.
+struct Step {
+  std::string name = {};           ///< no other step of its part has it
+  std::size_t tokens = 0;          ///< about how many it generates
+  std::function<void(Part&)> run;  ///< adds to the part
+};
+
 /// A reward with the methods that were run for it.
 struct Part {
   std::string key = {}, title = {}, lead = {}, reward_name = {};
   std::vector<std::string> ids = {}, questions = {};
+  std::vector<Step> steps = {};
   std::vector<Method> methods = {};
+  std::vector<double> draws =
+      {};  ///< rewards of all draws of best of n, where later steps need them
   std::optional<Point> target = {};  ///< plain sampling of the law that is aimed at
   std::string target_name = {};
   std::string in_short = {};
   std::vector<std::string> verdicts = {};
   std::vector<std::vector<std::string>> table = {}, budget_table = {}, depth_table = {};
-  std::vector<json> rows = {};  ///< for results.jsonl
+  std::vector<json> rows = {};  ///< answers, for results.jsonl
+  std::size_t finished = 0;     ///< steps
 
+  /// Whether there is something to show.
+  [[nodiscard]] bool has_reference() const {
+    return std::ranges::find(methods, "best of n", &Method::name) != methods.end();
+  }
   /// What the others are compared with.
   [[nodiscard]] const Method& best_of_n() const {
     return *std::ranges::find(methods, "best of n", &Method::name);
@@ -56,16 +75,34 @@ inline std::string with_error(const Estimate& e, int digits) {
   return number(e.mean, digits) + (std::isnan(e.error) ? "" : " ±" + number(e.error, digits));
 }
 
+/// What steps work with.
+template <class P>
+struct Job {
+  const Settings& settings;
+  P& model;
+  Watched<P>& policy;  ///< the model, with a progress line
+  std::stop_token stop;
+};
+
+/// The job was asked to end.
+class Interrupted : public tilt::Error {
+ public:
+  Interrupted() : tilt::Error("interrupted") {}
+};
+
 /// Runs a method on all prompts.
-/// @throws tilt::Error with the causes when a prompt failed
-template <class Sampler, class Select>
-std::vector<tilt::Result> run(Policy& policy, const ChosenReward& reward, Sampler sampler,
+/// @throws Interrupted when a stop was asked for; tilt::Error with the cause when a prompt failed
+template <class P, class Sampler, class Select>
+std::vector<tilt::Result> run(const Job<P>& job, const ChosenReward& reward, Sampler sampler,
                               Select selector, const std::vector<tilt::Prompt>& prompts,
-                              std::uint64_t seed, std::vector<CurveRecorder*> recorders = {}) {
-  const tilt::Decoder decoder{policy, reward, ChosenSampler(std::move(sampler)),
+                              std::vector<CurveRecorder*> recorders = {},
+                              std::uint64_t seed_offset = 0) {
+  const tilt::Decoder decoder{job.policy, reward, ChosenSampler(std::move(sampler)),
                               chosen(std::move(selector))};
   Recorders all{std::move(recorders)};
-  std::vector<tilt::Result> results = decoder.batch(prompts, {.seed = seed}, all);
+  std::vector<tilt::Result> results =
+      decoder.batch(prompts, {.seed = job.settings.seed + seed_offset, .stop = job.stop}, all);
+  if (job.stop.stop_requested()) throw Interrupted();
   for (const tilt::Result& result : results) {
     if (result.stop == tilt::Stop::failed) throw tilt::Error(result.failures.front().what);
   }
@@ -84,6 +121,24 @@ inline double accepted_or_best(const tilt::Population& population) {
                                        : reward_of(tilt::HighestReward{})(population);
 }
 
+/// The line of results.jsonl of an answer to a prompt, by its number.
+inline json answer_line(const Part& part, const Method& method, std::size_t prompt,
+                        std::size_t repeat, const tilt::Candidate& answer,
+                        const tilt::Result& result, const tilt::Cost& spent) {
+  return {{"kind", "answer"},
+          {"part", part.key},
+          {"method", method.name},
+          {"id", part.ids[prompt]},
+          {"repeat", repeat},
+          {"prompt", part.questions[prompt]},
+          {"answer", tilt::shown_text(answer.response.text)},
+          {"reward", tilt::number_to_json(worth_of(answer))},
+          {"tokens", answer.response.size()},
+          {"spent", spent},
+          {"stop", result.stop},
+          {"stats", tilt::stats_to_json(result.stats)}};
+}
+
 /// Fills in what a method answered, and its lines for results.jsonl. Run r is of prompt r mod prompts.
 template <class Select>
 void keep_answers(Part& part, Method& method, const std::vector<tilt::Result>& results,
@@ -93,22 +148,12 @@ void keep_answers(Part& part, Method& method, const std::vector<tilt::Result>& r
     const tilt::Result& result = results[r];
     tilt::Random random(0);
     const tilt::Candidate& answer = result.candidates[selector(result.candidates, random).index];
-    const std::string text = tilt::shown_text(answer.response.text);
     if (r < prompts) {
-      method.answers.push_back(text);
+      method.answers.push_back(tilt::shown_text(answer.response.text));
       method.answer_rewards.push_back(worth_of(answer));
     }
-    part.rows.push_back({{"part", part.key},
-                         {"method", method.name},
-                         {"id", part.ids[r % prompts]},
-                         {"repeat", r / prompts},
-                         {"prompt", part.questions[r % prompts]},
-                         {"answer", text},
-                         {"reward", tilt::number_to_json(worth_of(answer))},
-                         {"tokens", answer.response.size()},
-                         {"spent", result.spent},
-                         {"stop", result.stop},
-                         {"stats", tilt::stats_to_json(result.stats)}});
+    part.rows.push_back(
+        answer_line(part, method, r % prompts, r / prompts, answer, result, result.spent));
   }
   method.spent = total(results);
 }
@@ -145,16 +190,22 @@ inline void add_best_of_n(Part& part, const std::vector<tilt::Result>& results,
              .how = "one draw; the mean over the " + std::to_string(n) + " draws of best of n",
              .curve = {curve.front()},
              .color = 1};
-  for (const tilt::Result& result : results) {
-    one.answers.push_back(tilt::shown_text(result.candidates[0].response.text));
-    one.answer_rewards.push_back(result.candidates[0].reward);
+  const auto share = [n](tilt::Cost cost) {
+    cost.policy_calls /= n;
+    cost.reward_calls /= n;
+    cost.prompt_tokens /= n;
+    cost.cached_tokens /= n;
+    cost.generated_tokens /= n;
+    cost.seconds /= static_cast<double>(n);
+    return cost;
+  };
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const tilt::Candidate& first = results[i].candidates[0];
+    one.answers.push_back(tilt::shown_text(first.response.text));
+    one.answer_rewards.push_back(first.reward);
+    part.rows.push_back(answer_line(part, one, i, 0, first, results[i], share(results[i].spent)));
   }
-  one.spent = total(results);
-  one.spent.generated_tokens /= n;
-  one.spent.reward_calls /= n;
-  one.spent.prompt_tokens /= n;
-  one.spent.cached_tokens /= n;
-  one.spent.seconds /= static_cast<double>(n);
+  one.spent = share(total(results));
   part.methods.push_back(std::move(one));
   Method best{.name = "best of n",
               .how = "the highest reward of n draws, n = 1 to " + std::to_string(n) +

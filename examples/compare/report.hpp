@@ -107,8 +107,9 @@ inline std::string html_of(const Part& part) {
   return html;
 }
 
+/// @param unfinished  how much of the job the page shows; empty: all of it
 inline std::string page(const Settings& s, const std::vector<Part>& parts, const std::string& model,
-                        std::size_t threads) {
+                        std::size_t threads, const std::string& unfinished = {}) {
   std::string html = page_head("tilt: methods at matched compute");
   html +=
       "<h1>Test-time alignment at matched compute</h1>\n<p>One frozen model, several ways to spend "
@@ -117,6 +118,10 @@ inline std::string page(const Settings& s, const std::vector<Part>& parts, const
       (threads == 1 ? " thread" : " threads") + ", seed " + std::to_string(s.seed) + ", tilt " +
       TILT_VERSION + (s.full ? ", long run" : ", short run: few prompts, wide intervals") +
       ".</p>\n";
+  if (!unfinished.empty()) {
+    html += "<p><strong>Unfinished: " + escape(unfinished) +
+            ".</strong> The same command goes on with the rest.</p>\n";
+  }
   html += "<div class=\"verdict\">\n";
   for (const Part& part : parts) {
     html += "<p><strong>" + escape(part.title) + ".</strong> " + escape(part.in_short) + "</p>\n";
@@ -151,46 +156,4 @@ inline std::string page(const Settings& s, const std::vector<Part>& parts, const
       "class=\"soft\">Model: " +
       escape(model) + ". The numbers are in results.jsonl beside this page.</p>\n";
   return html + page_foot();
-}
-
-/// results.jsonl: the settings, every answer, and every point of every curve.
-inline std::string lines(const Settings& s, const std::vector<Part>& parts,
-                         const std::string& model) {
-  std::string text;
-  const auto add = [&](const json& j) {
-    text += j.dump(-1, ' ', false, json::error_handler_t::replace) + '\n';
-  };
-  add({{"kind", "settings"},
-       {"model", s.model.filename().string()},
-       {"fingerprint", model},
-       {"seed", s.seed},
-       {"full", s.full},
-       {"version", TILT_VERSION}});
-  for (const Part& part : parts) {
-    const auto add_curve = [&](const std::string& name, const Curve& curve) {
-      for (const Point& point : curve) {
-        const Estimate e = estimate(point.reward);
-        add({{"kind", "point"},
-             {"part", part.key},
-             {"method", name},
-             {"setting", point.setting},
-             {"tokens", tilt::number_to_json(point.mean_tokens())},
-             {"depth", tilt::number_to_json(point.mean_depth())},
-             {"reward", tilt::number_to_json(e.mean)},
-             {"standard_error", tilt::number_to_json(e.error)},
-             {"rewards", tilt::numbers_to_json(point.reward)}});
-      }
-    };
-    for (json row : part.rows) {
-      row["kind"] = "answer";
-      add(row);
-    }
-    for (const Method& method : part.methods) add_curve(method.name, method.curve);
-    if (part.target) add_curve(part.target_name, {*part.target});
-    add({{"kind", "verdict"}, {"part", part.key}, {"text", part.in_short}});
-    for (const std::string& verdict : part.verdicts) {
-      add({{"kind", "verdict"}, {"part", part.key}, {"text", verdict}});
-    }
-  }
-  return text;
 }

@@ -7,7 +7,10 @@
 #include <string>
 #include <vector>
 
+#include <tilt/io/json.hpp>
 #include <tilt/tilt.hpp>
+
+using nlohmann::json;
 
 /// What is run. The defaults take about two minutes on two cores.
 struct Settings {
@@ -49,6 +52,44 @@ struct Settings {
     cards_caps = {2, 5, 10};
   }
 };
+
+/// All that changes the results, by name as the options are named. The threads are left out: a job may go on
+/// with fewer.
+/// @param model    changes with the model's content
+/// @param prompts  changes with the prompts and what is asked of their answers
+inline json compared(const Settings& s, const std::string& model, const std::string& prompts) {
+  return {{"model", model},
+          {"prompts", prompts},
+          {"seed", s.seed},
+          {"full", s.full},
+          {"sequences", s.sequences},
+          {"tasks", s.tasks},
+          {"draws", s.draws},
+          {"max_tokens", s.max_tokens},
+          {"temperature", s.temperature},
+          {"chain_start", s.chain_start},
+          {"chain_steps", s.chain_steps},
+          {"chain_beta", s.chain_beta},
+          {"restart", s.restart},
+          {"stop_draws", s.stop_draws},
+          {"critique_tokens", s.critique_tokens},
+          {"tpo_draws", s.tpo_draws},
+          {"tpo_rounds", s.tpo_rounds},
+          {"references", s.references},
+          {"system_a", tilt::bytes_to_json(s.system_a)},
+          {"system_b", tilt::bytes_to_json(s.system_b)},
+          {"questions", s.questions},
+          {"repeats", s.repeats},
+          {"contrast_tokens", s.contrast_tokens},
+          {"contrast_draws", s.contrast_draws},
+          {"target_draws", s.target_draws},
+          {"contrast_steps", s.contrast_steps},
+          {"cards_caps", s.cards_caps},
+          {"ceiling_quantile", s.ceiling_quantile},
+          {"sharp_beta", s.sharp_beta},
+          {"quantile_beta", s.quantile_beta},
+          {"prs_draws", s.prs_draws}};
+}
 
 inline const std::vector<std::string> everyday_questions = {
     "Describe the sea.",

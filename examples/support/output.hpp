@@ -77,6 +77,11 @@ class OutputFile {
   /// Drops what stands behind the last end of a line.
   void drop_torn_line() { shorten(last_end()); }
 
+  /// Drops all behind the first `to` bytes.
+  void shorten(std::uint64_t to) {
+    if (::ftruncate(descriptor_, static_cast<off_t>(to)) != 0) fail("shorten");
+  }
+
   /// Appends a line; what was written of one that cannot be written whole is taken back.
   /// @throws tilt::Error when it cannot be written, as on a full disk, and when the file at the path is
   ///         no longer this one: what is written would be lost
@@ -156,10 +161,6 @@ class OutputFile {
       end = from;
     }
     return 0;
-  }
-
-  void shorten(std::uint64_t to) {
-    if (::ftruncate(descriptor_, static_cast<off_t>(to)) != 0) fail("shorten");
   }
 
   [[noreturn]] void fail(const char* what) const {

@@ -56,9 +56,21 @@ TEST_CASE("the llama policy keeps the semantics of the concept", "[engine]") {
   const std::vector<Prompt> prompts = {question, Prompt::from_messages({{"user", "What is 2 + 2?"}})};
   const auto violations = tilt::testing::check_policy(
       policy, prompts,
-      {.draws = 3, .max_tokens = 6, .law_draws = 300, .deterministic = false, .tolerance = 0.05});
+      {.draws = 3, .max_tokens = 6, .law_draws = 300, .deterministic = false, .tolerance = 0.1});
   std::string all;
   for (const std::string& violation : violations) all += violation + "\n";
+  CHECK(all == "");
+}
+
+TEST_CASE("with weights that are not rounded the llama policy keeps them closely", "[engine]") {
+  const tilt::test::TinyModel file({.special = {{"<s>", 3}, {"</s>", 3}}});
+  Policy policy{file.path(), {.sequences = 4, .context = 512, .threads = 1, .chat_template = "none"}};
+  std::string all;
+  for (const std::string& violation : tilt::testing::check_policy(
+           policy, std::vector<Prompt>{"abc", Prompt::from_tokens({'x'})},
+           {.draws = 5, .max_tokens = 8, .law_draws = 2000, .deterministic = false, .tolerance = 0.005})) {
+    all += violation + "\n";
+  }
   CHECK(all == "");
 }
 

@@ -166,7 +166,7 @@ class Calibrated {
   }
 
   void tell(State& state, Round& round) const {
-    if (state.asked > 0) learn(state, round.ahead().first(state.asked));
+    if (state.asked > 0) learn(state, round.ahead());
     state.asked = 0;
     if (!state.references) {
       state.lost = true;
@@ -251,7 +251,7 @@ class Calibrated {
 
   void learn(State& state, std::span<const Draw> draws) const {
     std::vector<double> rewards;
-    bool complete = true;
+    bool complete = draws.size() == state.asked;  // else no budget could let the others in
     for (const Draw& draw : draws) {
       if (draw.status == DrawStatus::failed) ++state.failures;
       if (draw.status == DrawStatus::skipped) complete = false;

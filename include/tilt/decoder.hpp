@@ -47,6 +47,11 @@ constexpr void check_composition() {
                   "tilt::Decoder: this sampler keeps prefixes of token ids and this policy has no "
                   "tokens; use a LogitPolicy or an engine, or a sampler of whole responses such as "
                   "BestOfN");
+    static_assert(
+        has.ends || HasDetokenize<P> || !needs.policy.tokens || !needs.policy.ends,
+        "tilt::Decoder: this sampler cuts responses and this policy gives text without ends; "
+        "fill tilt::Response::ends, or give the policy a member "
+        "std::string detokenize(tilt::TokenSpan)");
     static_assert(has.segments || !needs.policy.segments,
                   "tilt::Decoder: this sampler needs segments by entropy and this policy cannot "
                   "serve them; use a policy with capabilities.segments");
@@ -98,6 +103,8 @@ class Decoder {
     const Needs needs = needs_of(sampler_);
     const Capabilities has = capabilities_of(policy_.get());
     require_capability(has.tokens || !needs.policy.tokens, "tokens");
+    require_capability(has.ends || HasDetokenize<P> || !needs.policy.tokens || !needs.policy.ends,
+                       "ends");
     require_capability(has.segments || !needs.policy.segments, "segments");
     require_capability(has.log_probs || !needs.policy.log_probs, "log_probs");
     require_capability(has.score_forced || !needs.policy.score_forced, "score_forced");

@@ -6,35 +6,31 @@
 #include <utility>
 #include <vector>
 
-#include "tilt/policy/concept.hpp"
+#include "tilt/policy/abilities.hpp"
+#include "tilt/policy/ends.hpp"
 #include "tilt/reward/concept.hpp"
 #include "tilt/runtime/session.hpp"
 
 namespace tilt {
 
-/// Whether a policy's continuation stands against what the policy itself says of its end token and of
-/// its tokens; empty when it does.
+/// Whether a policy's continuation stands against what the policy itself says of its end token, of its
+/// tokens and of its log-probs; empty when it does.
 template <class P>
-[[nodiscard]] std::string fault_of_policy([[maybe_unused]] P& policy,
-                                          const Response& continuation) {
+[[nodiscard]] std::string fault_of_policy(P& policy, const Response& continuation) {
   const std::vector<Token>& tokens = continuation.tokens;
-  if constexpr (requires(Token token) { policy.is_end(token); }) {
-    for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
-      if (policy.is_end(tokens[i])) {
-        return "it returned " + std::to_string(tokens.size() - i - 1) +
-               " tokens after the end token";
-      }
-    }
-  } else if constexpr (requires { policy.end_token(); }) {
-    for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
-      if (tokens[i] == policy.end_token()) {
-        return "it returned " + std::to_string(tokens.size() - i - 1) +
-               " tokens after the end token";
-      }
+  for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
+    if (ends_response(policy, tokens[i]).value_or(false)) {
+      return "it returned " + std::to_string(tokens.size() - i - 1) +
+             " tokens after the end token";
     }
   }
-  if (continuation.empty() && capabilities_of(policy).tokens) {
+  const Capabilities says = capabilities_of(policy);
+  if (says.tokens && continuation.empty()) {
     return "it returned an empty response, not even an end token";
+  }
+  if (says.log_probs && (continuation.log_probs.size() != tokens.size() ||
+                         continuation.raw_log_probs.size() != tokens.size())) {
+    return "it says that it fills log_probs and raw_log_probs, and did not";
   }
   return {};
 }
@@ -105,14 +101,25 @@ class Driver {
     }
     for (std::size_t i = begin; i < end; ++i) {
       if (causes_[i - begin]) continue;
-      const std::string fault = fault_of_policy(policy_, responses_[i - begin]);
-      if (!fault.empty()) causes_[i - begin] = std::make_exception_ptr(PolicyError(fault));
+      check(owners_[i]->lend(work_[i].id), responses_[i - begin], causes_[i - begin]);
     }
     // What was drawn is told before what failed, so that a failure loses nothing.
     for (std::size_t i = begin; i < end; ++i) {
       if (!causes_[i - begin]) owners_[i]->supply(work_[i].id, std::move(responses_[i - begin]));
     }
     fail_others(begin, end);
+  }
+
+  // Holds a continuation to the policy's own word and fills the `ends` that it lacks; members of the
+  // policy that do so may throw as `generate` may.
+  void check(const Generation& work, Response& continuation, std::exception_ptr& cause) {
+    try {
+      const std::string fault = fault_of_policy(policy_, continuation);
+      if (!fault.empty()) throw PolicyError(fault);
+      fill_ends(policy_, work.prefix, continuation);
+    } catch (...) {
+      cause = std::current_exception();
+    }
   }
 
   // Runs the scorings begin .. end-1 in one call.

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "tilt/runtime/continuation.hpp"
 #include "tilt/runtime/lane.hpp"
 #include "tilt/runtime/result.hpp"
 
@@ -61,7 +62,7 @@ class Session {
         start_(Clock::now()) {
     check_run_options(options_);
     check_options(sampler_);
-    needs_tokens_ = needs_of(sampler_).policy.tokens;
+    needs_ = needs_of(sampler_).policy;
     const std::size_t lanes = lanes_of(sampler_);
     require_option(lanes >= 1 && lanes <= Place::most_lanes, "Sampler.lanes", lanes,
                    "from 1 to 131072");
@@ -164,7 +165,8 @@ class Session {
         continuation.tokens.size() < draw.work.until->max_tokens) {
       ++total_.lookahead_tokens;
     }
-    const std::string fault = fault_of(draw.work, continuation);
+    const std::string fault =
+        fault_of_continuation(draw.work, continuation, needs_, slot->dropped);
     if (slot->dropped) {
       slot->phase = Phase::resolved;
       if (!fault.empty()) return;
@@ -636,30 +638,6 @@ class Session {
     if (stop_ == Stop::finished && !failures_.empty() && too_few) stop_ = Stop::failed;
   }
 
-  // What is wrong with a continuation, or nothing.
-  [[nodiscard]] std::string fault_of(const Generation& work, const Response& r) const {
-    const std::size_t n = r.tokens.size();
-    const std::size_t most = std::min(work.max_tokens, work.until ? work.until->max_tokens : npos);
-    const auto wrong_size = [n](std::size_t size) { return size != 0 && size != n; };
-    if (r.finish == Finish::error) return "it reported finish = error";
-    if (n > most) {
-      return "it returned " + std::to_string(n) + " tokens where at most " + std::to_string(most) +
-             " were asked for";
-    }
-    if (needs_tokens_ && n == 0) {
-      return "it returned no tokens, not even an end token";
-    }
-    if (wrong_size(r.log_probs.size()) || wrong_size(r.raw_log_probs.size())) {
-      return "it returned " + std::to_string(std::max(r.log_probs.size(), r.raw_log_probs.size())) +
-             " log-probs for " + std::to_string(n) + " tokens";
-    }
-    if (wrong_size(r.ends.size()) || !std::is_sorted(r.ends.begin(), r.ends.end()) ||
-        (!r.ends.empty() && r.ends.back() != r.text.size())) {
-      return "its ends do not divide the text into tokens";
-    }
-    return {};
-  }
-
   [[nodiscard]] Stop stop() const {
     if (stop_ != Stop::finished) return stop_;
     if (!finished()) return Stop::cancelled;
@@ -761,7 +739,7 @@ class Session {
   std::size_t running_ = 0;    // lanes
   std::size_t in_flight_ = 0;  // of all lanes
   std::size_t survivors_ = 0;
-  bool needs_tokens_ = false;
+  Capabilities needs_ = {};
   bool ending_ = false;  // the run has failed, and its lanes have not been told yet
   Stop stop_ = Stop::finished;
   Clock::time_point start_, end_ = {};

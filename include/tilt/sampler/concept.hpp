@@ -11,7 +11,9 @@ namespace tilt {
 
 /// What a sampler asks of the policy and the reward it is put together with.
 struct Needs {
-  Capabilities policy = {.tokens = false};  ///< each true member must be true of the policy
+  /// Each true member must be true of the policy; `ends` counts only together with `tokens`. A sampler
+  /// that needs tokens and never cuts a response says `.ends = false`.
+  Capabilities policy = {.tokens = false, .ends = false};
   bool partial_reward = false;              ///< scores prefixes of responses
 };
 

@@ -29,7 +29,8 @@ struct Law {
   std::vector<double> operator()(tilt::TokenSpan context) const {
     std::vector<double> logits(11);
     for (std::size_t i = 0; i < logits.size(); ++i) {
-      const std::uint64_t mixed = (prompt + 31 * i + 7 * context.size() + beside) * 0x9e3779b97f4a7c15u;
+      const std::uint64_t mixed =
+          (prompt + 31 * i + 7 * context.size() + beside) * 0x9e3779b97f4a7c15u;
       logits[i] = static_cast<double>(mixed >> 40 & 0xff) / 100;
     }
     return logits;
@@ -48,12 +49,14 @@ class ToyPolicy {
  public:
   static constexpr tilt::Capabilities capabilities = Model::capabilities;
 
-  ToyPolicy(unsigned wait, unsigned call, int signal) : wait_(wait), fatal_(call), signal_(signal) {}
+  ToyPolicy(unsigned wait, unsigned call, int signal)
+      : wait_(wait), fatal_(call), signal_(signal) {}
 
   void generate(std::span<const tilt::Generation> work, std::span<tilt::Response> out) {
     if (++calls_ == fatal_) {
       kill(getpid(), signal_);
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));  // for the thread that waits for it
+      std::this_thread::sleep_for(
+          std::chrono::milliseconds(20));  // for the thread that waits for it
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(wait_));
     for (std::size_t i = 0; i < work.size(); ++i) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// Which method won, as sentences and as tables.
+// Which methods differ clearly, as sentences and as tables.
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "compare/part.hpp"
+#include "support/significance.hpp"
 
 /// The draws whose best is the reward to reach: 16, or as many as there are.
 inline std::size_t draws_to_reach(const Part& part) {
@@ -36,79 +37,131 @@ inline std::string in_errors(const Estimate& e) {
   return number(std::abs(e.standard_errors()), 1) + " standard errors";
 }
 
-inline bool is_clear(const Estimate& e) {
-  return e.error > 0 && std::abs(e.standard_errors()) >= 2;
+/// A probability in words.
+inline std::string p_text(double p) { return p < 0.001 ? "p < 0.001" : "p = " + number(p, 3); }
+
+/// How probable a paired difference is at least where there is none; 1 where nothing can be said.
+inline double p_of(const Estimate& difference, std::size_t prompts) {
+  return difference.error > 0 ? student_p(difference.standard_errors(), prompts - 1) : 1;
 }
 
-/// Which method won, in words.
-inline void judge(Part& part) {
+/// The level of all comparisons of one kind together: the probability of any false call.
+inline constexpr double family_level = 0.05;
+
+inline bool is_clear(double corrected_p) { return corrected_p <= family_level; }
+
+/// Names, or "none".
+inline std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : "; ") + name;
+  return text.empty() ? "none" : text;
+}
+
+/// Each method against best of n at equal tokens, as sentences and in short.
+inline void judge_gains(Part& part) {
   const Method& reference = part.best_of_n();
-  const Method* winner = nullptr;
-  std::optional<Match> won;
-  bool beaten = false;
-  std::vector<std::string> sentences;
-  for (const Method& method : part.methods) {
+  std::vector<Method*> compared;
+  std::vector<Match> matches;
+  std::vector<double> p;
+  for (Method& method : part.methods) {
     if (&method == &reference || method.curve.size() < 2) continue;
     const std::optional<Match> m = match(method, reference);
     if (!m) continue;
-    const bool clear = is_clear(m->gain);
-    sentences.push_back(method.name + " against best of n at " + number(m->tokens, 0) +
-                        " tokens a prompt: " + number(m->mine.mean, 3) + " against " +
-                        number(m->theirs.mean, 3) + ", difference " +
-                        signed_number(m->gain.mean, 3) + " (" + in_errors(m->gain) + "): " +
-                        (!clear             ? "no clear difference."
-                         : m->gain.mean > 0 ? "it wins."
-                                            : "best of n wins."));
-    if (clear && m->gain.mean < 0) beaten = true;
-    if (clear && m->gain.mean > 0 && (!won || m->gain.mean > won->gain.mean)) {
-      winner = &method;
-      won = m;
+    compared.push_back(&method);
+    matches.push_back(*m);
+    p.push_back(p_of(m->gain, part.ids.size()));
+  }
+  p = holm(std::move(p));
+  std::vector<std::string> ahead, behind;
+  for (std::size_t i = 0; i < compared.size(); ++i) {
+    Method& method = *compared[i];
+    const Match& m = matches[i];
+    method.p = p[i];
+    const bool clear = is_clear(p[i]);
+    part.verdicts.push_back(method.name + " against best of n at " + number(m.tokens, 0) +
+                            " tokens a prompt: " + number(m.mine.mean, 3) + " against " +
+                            number(m.theirs.mean, 3) + ", difference " +
+                            signed_number(m.gain.mean, 3) + " (" + in_errors(m.gain) + ", " +
+                            p_text(p[i]) + "): " +
+                            (!clear            ? "no clear difference."
+                             : m.gain.mean > 0 ? "it is ahead."
+                                               : "best of n is ahead."));
+    if (clear) {
+      (m.gain.mean > 0 ? ahead : behind)
+          .push_back(method.name + " by " + number(std::abs(m.gain.mean), 3) + " (" + p_text(p[i]) +
+                     ")");
     }
   }
-  if (winner != nullptr) {
-    part.in_short = "At equal generated tokens " + winner->name + " wins: ahead of best of n by " +
-                    number(won->gain.mean, 3) + " (" + in_errors(won->gain) + ").";
+  const std::string family =
+      compared.size() == 1 ? ""
+                           : ", corrected for " + std::to_string(compared.size()) + " comparisons";
+  if (ahead.empty() && behind.empty()) {
+    part.in_short =
+        "At equal generated tokens no method differs clearly from best of n (5 % level" + family +
+        ").";
   } else {
-    part.in_short = std::string(
-                        "At equal generated tokens no method is ahead of best of n by two "
-                        "standard errors") +
-                    (beaten ? ", and best of n is ahead of some by more."
-                            : "; the differences are small or the prompts too few.");
+    part.in_short = "At equal generated tokens clearly ahead of best of n: " + joined(ahead) +
+                    "; clearly behind: " + joined(behind) + " (5 % level" + family + ").";
   }
-  part.verdicts = std::move(sentences);
+}
 
-  if (part.target) {
-    std::string agree, differ;
-    for (const Method& method : part.methods) {
-      if (!method.has_law) continue;
-      const Estimate gap = difference(method.last().reward, part.target->reward);
-      part.verdicts.push_back(method.name + " against its aim, " + part.target_name + ": " +
-                              number(estimate(method.last().reward).mean, 3) + " against " +
-                              number(estimate(part.target->reward).mean, 3) + " (" +
-                              in_errors(gap) + " apart).");
-      std::string& names = is_clear(gap) ? differ : agree;
-      names += (names.empty() ? "" : "; ") + method.name;
-    }
-    if (!agree.empty())
-      part.in_short += " Where they should arrive, within two standard errors: " + agree + '.';
-    if (!differ.empty()) part.in_short += " Not there: " + differ + '.';
-    const std::size_t n = draws_to_reach(part);
-    const Point& goal = reference.curve[n - 1];
-    const double reward = estimate(goal.reward).mean;
-    std::string reached, missed;
-    for (const Method& method : part.methods) {
-      if (&method == &reference || method.curve.size() < 2) continue;
-      const auto tokens = tokens_to_reach(method.curve, reward);
-      std::string& names = tokens ? reached : missed;
-      names += (names.empty() ? "" : "; ") + method.name +
-               (tokens ? " at " + number(*tokens, 0) + " tokens"
-                       : " (" + number(method.last().mean_tokens(), 0) + " tokens)");
-    }
-    part.verdicts.push_back("The reward of best of " + std::to_string(n) + ", " +
-                            number(reward, 2) + " at " + number(goal.mean_tokens(), 0) +
-                            " tokens, is reached by " + (reached.empty() ? "none" : reached) +
-                            (missed.empty() ? "." : "; not by " + missed + "."));
+/// Each method that claims the law against plain sampling of it.
+inline void judge_aims(Part& part) {
+  std::vector<const Method*> claiming;
+  std::vector<Estimate> gaps;
+  std::vector<double> p;
+  for (const Method& method : part.methods) {
+    if (!method.has_law) continue;
+    claiming.push_back(&method);
+    gaps.push_back(difference(method.last().reward, part.target->reward));
+    p.push_back(p_of(gaps.back(), part.ids.size()));
   }
+  p = holm(std::move(p));
+  std::vector<std::string> near, apart;
+  for (std::size_t i = 0; i < claiming.size(); ++i) {
+    const Method& method = *claiming[i];
+    part.verdicts.push_back(method.name + " against its aim, " + part.target_name + ": " +
+                            number(estimate(method.last().reward).mean, 3) + " against " +
+                            number(estimate(part.target->reward).mean, 3) + " (" +
+                            in_errors(gaps[i]) + " apart, " + p_text(p[i]) + ").");
+    (is_clear(p[i]) ? apart : near).push_back(method.name);
+  }
+  if (!near.empty()) {
+    part.in_short +=
+        " Without a clear difference from where they should arrive: " + joined(near) + '.';
+  }
+  if (!apart.empty()) part.in_short += " Clearly elsewhere: " + joined(apart) + '.';
+}
+
+/// What it takes to reach the reward of best of n.
+inline void judge_reach(Part& part) {
+  const Method& reference = part.best_of_n();
+  const std::size_t n = draws_to_reach(part);
+  const Point& goal = reference.curve[n - 1];
+  const double reward = estimate(goal.reward).mean;
+  std::vector<std::string> reached, missed;
+  for (const Method& method : part.methods) {
+    if (&method == &reference || method.curve.size() < 2) continue;
+    const auto tokens = tokens_to_reach(method.curve, reward);
+    if (tokens) {
+      reached.push_back(method.name + " at " + number(*tokens, 0) + " tokens");
+    } else {
+      missed.push_back(method.name + " (" + number(method.last().mean_tokens(), 0) + " tokens)");
+    }
+  }
+  part.verdicts.push_back("The reward of best of " + std::to_string(n) + ", " + number(reward, 2) +
+                          " at " + number(goal.mean_tokens(), 0) + " tokens, is reached by " +
+                          joined(reached) +
+                          (missed.empty() ? "." : "; not by " + joined(missed) + "."));
+}
+
+/// Which methods differ clearly, in words.
+inline void judge(Part& part) {
+  part.verdicts.clear();
+  judge_gains(part);
+  if (!part.target) return;
+  judge_aims(part);
+  judge_reach(part);
 }
 
 /// What each method has reached after so many generations one after the other, with the generated tokens
@@ -140,8 +193,8 @@ inline std::vector<std::vector<std::string>> depth_table(const Part& part) {
 
 inline void tabulate(Part& part) {
   const Method& reference = part.best_of_n();
-  part.table = {{"method", "reward ± s.e.", "tokens", "gain at equal tokens", "in s.e.",
-                 "reward calls", "cached", "seconds"}};
+  part.table = {{"method", "reward ± s.e.", "tokens", "gain at equal tokens", "p", "reward calls",
+                 "cached", "seconds"}};
   if (part.key == "ifeval") part.table[0].insert(part.table[0].begin() + 2, "all followed");
   const double goal = estimate(reference.curve[draws_to_reach(part) - 1].reward).mean;
   if (part.target) {
@@ -166,7 +219,7 @@ inline void tabulate(Part& part) {
     const auto m =
         &method == &reference || method.curve.size() < 2 ? std::nullopt : match(method, reference);
     row.push_back(m ? signed_number(m->gain.mean, 3) : "");
-    row.push_back(m && m->gain.error > 0 ? signed_number(m->gain.standard_errors(), 1) : "");
+    row.push_back(!m ? "" : method.p < 0.001 ? "<0.001" : number(method.p, 3));
     row.push_back(number(static_cast<double>(method.spent.reward_calls) / prompts, 1));
     row.push_back(method.spent.prompt_tokens == 0
                       ? "–"

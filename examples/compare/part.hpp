@@ -32,6 +32,8 @@ struct Method {
   tilt::Cost spent = {};  ///< of all prompts; those that share a run have the same
   int color = 1;
   bool has_law = false;  ///< claims to sample the tilted law
+  double p =
+      tilt::unset;  ///< of its difference to best of n, corrected for the comparisons of its part
 
   [[nodiscard]] const Point& last() const { return curve.back(); }
 };

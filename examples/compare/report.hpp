@@ -63,6 +63,32 @@ inline std::string list(const std::vector<std::string>& sentences) {
   return html + "</ul>\n";
 }
 
+/// The prompt on which a method's answer gained most over one draw; of several the first.
+inline std::size_t most_gained(const Part& part) {
+  const std::vector<double>& before = part.methods.front().answer_rewards;
+  std::size_t best = 0;
+  double most = -tilt::infinity;
+  for (std::size_t p = 0; p < part.ids.size(); ++p) {
+    for (const Method& method : part.methods) {
+      const double gain = method.answer_rewards[p] - before[p];
+      if (gain > most) {
+        most = gain;
+        best = p;
+      }
+    }
+  }
+  return best;
+}
+
+/// The first prompts, in their order, and with them a chosen one.
+inline std::vector<std::size_t> shown_prompts(const Part& part, std::size_t chosen) {
+  constexpr std::size_t most = 6;
+  std::vector<std::size_t> shown;
+  for (std::size_t p = 0; p < std::min(most, part.ids.size()); ++p) shown.push_back(p);
+  if (chosen >= most) shown.back() = chosen;
+  return shown;
+}
+
 inline std::string html_of(const Part& part) {
   std::string html = "<h2>" + escape(part.title) + "</h2>\n<p>" + escape(part.lead) + "</p>\n";
   html += "<div class=\"pair\">\n" + html_chart(chart_of(part)) + list(part.verdicts) + "</div>\n";
@@ -72,15 +98,16 @@ inline std::string html_of(const Part& part) {
       (part.target ? "; “to best of " + std::to_string(draws_to_reach(part)) +
                          "” is what it took to reach that reward"
                    : std::string()) +
-      ". Gain: against best of n at equal tokens, paired by prompt, and the same in standard "
-      "errors. "
+      ". Gain: against best of n at equal tokens, paired by prompt; p: how probable a difference "
+      "of that size "
+      "is where there is none, corrected for the number of comparisons. "
       "Reward calls are per prompt. Cached: share of the prompt and prefix tokens that were not "
       "computed again. Seconds: for all prompts together; methods that share a run share its "
       "costs, "
       "and one draw is charged its share of the draws.</p>\n";
   html += "<h3>Mean reward at equal tokens</h3>\n" + html_table(part.budget_table);
-  html += "<h3>Mean reward at equal depth</h3>\n<div class=\"pair\">\n" +
-          html_chart(depth_chart_of(part)) + "</div>\n" + html_table(part.depth_table);
+  html += "<h3>Mean reward at equal depth</h3>\n" + html_chart(depth_chart_of(part)) +
+          html_table(part.depth_table);
   html +=
       "<p class=\"soft\">Depth is the number of generations that wait for each other, which sets "
       "the "
@@ -91,10 +118,13 @@ inline std::string html_of(const Part& part) {
   for (const Method& method : part.methods) {
     html += "<li><strong>" + escape(method.name) + "</strong>: " + escape(method.how) + ".</li>\n";
   }
-  html += "</ul>\n<h3>Answers side by side</h3>\n";
-  constexpr std::size_t shown = 6;
-  for (std::size_t p = 0; p < std::min(shown, part.ids.size()); ++p) {
-    html += std::string("<details") + (p == 0 ? " open" : "") + "><summary>" +
+  html +=
+      "</ul>\n<h3>Answers side by side</h3>\n<p class=\"soft\">Open: the prompt on which a method "
+      "gained "
+      "most over one draw.</p>\n";
+  const std::size_t gained_most = most_gained(part);
+  for (const std::size_t p : shown_prompts(part, gained_most)) {
+    html += std::string("<details") + (p == gained_most ? " open" : "") + "><summary>" +
             escape(part.questions[p]) + "</summary>\n<div class=\"answers\">\n";
     for (const Method& method : part.methods) {
       html += "<div class=\"answer c" + std::to_string(method.color) + "\"><strong>" +
@@ -140,9 +170,14 @@ inline std::string page(const Settings& s, const std::vector<Part>& parts, const
       "have reward calls, cached tokens and seconds beside it.</li>\n"
       "<li>± is one standard error of the mean over prompts; the band and the bars at the ends of "
       "the lines are 95 % intervals (Student’s t). Differences are paired by prompt, which is why "
-      "they can be clear where intervals overlap. With more than one comparison on a page, two "
-      "standard errors are a hint "
-      "and no proof.</li>\n"
+      "they can be clear where intervals overlap.</li>\n"
+      "<li>A difference is called clear, and a method ahead or behind, where all differences to "
+      "best of n "
+      "of a part are judged together (t-test, Holm’s correction) at 5 %: where no method differed, "
+      "any "
+      "such word at all would stand here in at most one page of twenty. Likewise for the distances "
+      "from the "
+      "aim. “No clear difference” does not say that two are equal.</li>\n"
       "<li>“Last state” has the law that QAlign claims; “highest reward” has not, and is shown "
       "because it is what best of n does with its draws.</li>\n"
       "<li>Rejection and CARDS are cut off at their ceiling and goal, and end after so many "

@@ -54,7 +54,7 @@ struct Chart {
 /// A chart with its legend, as HTML. Colours come from the page's style, so that it follows light
 /// and dark; every line also has a mark of its own shape.
 [[nodiscard]] inline std::string html_chart(const Chart& chart) {
-  constexpr double width = 420, height = 300, left = 46, right = 10, top = 10, bottom = 40;
+  constexpr double width = 420, height = 300, left = 46, right = 16, top = 10, bottom = 40;
   double high = -tilt::infinity, low = tilt::infinity, most = 0;
   const auto include = [&](double y, double half) {
     const double reach = std::isnan(half) ? 0 : half;

@@ -28,7 +28,8 @@ class TinyModel {
     std::string architecture = "llama";  // or "gpt2", "bert"
     std::string tokenizer = "gpt2";      // bytes that merge never; "llama": words that merge
     std::string pre = "gpt-2";           // how texts are split before they merge
-    std::vector<Special> special = {};   // after the ids of bytes; the first begins, the second ends texts
+    std::vector<Special> special =
+        {};  // after the ids of bytes; the first begins, the second ends texts
     bool add_begin = false, add_end = false;
     std::string chat_template = {};
     std::uint32_t positions = 256;
@@ -114,9 +115,11 @@ class TinyModel {
     gguf_set_val_str(out, "tokenizer.ggml.model",
                      o_.architecture == "bert" ? "bert" : o_.tokenizer.c_str());
     gguf_set_arr_str(out, "tokenizer.ggml.tokens", names.data(), names.size());
-    gguf_set_arr_data(out, "tokenizer.ggml.token_type", GGUF_TYPE_INT32, types.data(), types.size());
+    gguf_set_arr_data(out, "tokenizer.ggml.token_type", GGUF_TYPE_INT32, types.data(),
+                      types.size());
     if (words) {
-      gguf_set_arr_data(out, "tokenizer.ggml.scores", GGUF_TYPE_FLOAT32, scores.data(), scores.size());
+      gguf_set_arr_data(out, "tokenizer.ggml.scores", GGUF_TYPE_FLOAT32, scores.data(),
+                        scores.size());
       gguf_set_val_bool(out, "tokenizer.ggml.add_space_prefix", true);
       gguf_set_val_u32(out, "tokenizer.ggml.unknown_token_id", 0);
     } else if (o_.architecture != "bert") {
@@ -191,7 +194,8 @@ class TinyModel {
         gate[0] = up[0] = 1e30f;
       }
     } else {
-      tensor(a == "bert" ? "token_types.weight" : "output_norm.weight", width, a == "bert" ? 2 : 0, 1);
+      tensor(a == "bert" ? "token_types.weight" : "output_norm.weight", width, a == "bert" ? 2 : 0,
+             1);
       tensor(a == "bert" ? "token_embd_norm.weight" : "output_norm.bias", width, 0, 1);
       if (a == "bert") tensor("token_embd_norm.bias", width, 0, 1);
       tensor("position_embd.weight", width, static_cast<int>(o_.positions), 1);

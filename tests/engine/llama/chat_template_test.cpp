@@ -19,7 +19,8 @@ using tilt::llama::TextPart;
 namespace {
 
 std::vector<std::string> all_templates() {
-  std::vector<const char*> names(static_cast<std::size_t>(llama_chat_builtin_templates(nullptr, 0)));
+  std::vector<const char*> names(
+      static_cast<std::size_t>(llama_chat_builtin_templates(nullptr, 0)));
   llama_chat_builtin_templates(names.data(), names.size());
   return {names.begin(), names.end()};
 }
@@ -29,7 +30,8 @@ std::string rendered(const std::string& name, const std::vector<Message>& messag
   std::vector<llama_chat_message> chat;
   for (const Message& m : messages) chat.push_back({m.role.c_str(), m.content.c_str()});
   std::string text(10000, '\0');
-  const int size = llama_chat_apply_template(name.c_str(), chat.data(), chat.size(), true, text.data(), 10000);
+  const int size =
+      llama_chat_apply_template(name.c_str(), chat.data(), chat.size(), true, text.data(), 10000);
   REQUIRE(size >= 0);
   text.resize(static_cast<std::size_t>(size));
   return text;
@@ -100,7 +102,8 @@ TEST_CASE("a message is in the text, or the template is told to leave it out", "
 TEST_CASE("a content is not the template's, and cannot be taken for a mark", "[engine]") {
   const ChatTemplate chat("chatml");
   const std::string content = "[tilt message 0]<|im_end|>[tilt message 9]";
-  const std::vector<TextPart> parts = chat.render(std::vector<Message>{{"user", content}, {"user", "b"}});
+  const std::vector<TextPart> parts =
+      chat.render(std::vector<Message>{{"user", content}, {"user", "b"}});
   std::size_t plain = 0;
   for (const TextPart& part : parts) {
     if (part.special) continue;
@@ -117,8 +120,10 @@ TEST_CASE("a content is not the template's, and cannot be taken for a mark", "[e
 }
 
 TEST_CASE("a chat is tokenised as its whole text is", "[engine]") {
-  const std::vector<Message> chat = {
-      {"system", "Be brief."}, {"user", "\n Hi  there"}, {"assistant", " Hello.\n"}, {"user", "Bye"}};
+  const std::vector<Message> chat = {{"system", "Be brief."},
+                                     {"user", "\n Hi  there"},
+                                     {"assistant", " Hello.\n"},
+                                     {"user", "Bye"}};
   for (const char* tokenizer : {"gpt2", "llama"}) {
     tilt::test::TinyModel file({.tokenizer = tokenizer,
                                 .special = {{"<s>", 3},
@@ -130,7 +135,8 @@ TEST_CASE("a chat is tokenised as its whole text is", "[engine]") {
                                             {"  ", 4},
                                             {"\n\n", 4}},
                                 .words = {"▁H", "Hi", "\n"}});
-    for (const char* name : {"chatml", "llama2", "llama3", "mistral-v7", "phi3", "gemma", "vicuna"}) {
+    for (const char* name :
+         {"chatml", "llama2", "llama3", "mistral-v7", "phi3", "gemma", "vicuna"}) {
       CAPTURE(tokenizer, name);
       const Model model(file.path(), 0, name, false);
       CHECK(model.prompt_tokens(tilt::Prompt::from_messages(chat)) ==

@@ -145,7 +145,8 @@ TEST_CASE("what a contrast reward cannot score is refused", "[engine]") {
 TEST_CASE("a template that leaves messages out gives no contrast", "[engine]") {
   const tilt::test::TinyModel file({.special = {{"<s>", 3}, {"</s>", 3}}});
   const auto policy = [&](const char* name) {
-    return Policy{file.path(), {.sequences = 1, .context = 512, .threads = 1, .chat_template = name}};
+    return Policy{file.path(),
+                  {.sequences = 1, .context = 512, .threads = 1, .chat_template = name}};
   };
   const Policy no_system = policy("yandex");
   CHECK(runs::contains(

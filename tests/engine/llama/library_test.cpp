@@ -35,8 +35,8 @@ static_assert(sizeof(Moved) == sizeof(llama_context_params));
 
 template <class Write>
 bool is_context(Write write) {
-  return tilt::llama::detail::same_layout<llama_context_params>(write,
-                                                                tilt::llama::detail::default_context);
+  return tilt::llama::detail::same_layout<llama_context_params>(
+      write, tilt::llama::detail::default_context);
 }
 
 // What is written to standard error while something is done.
@@ -61,7 +61,9 @@ std::string heard(Action&& action) {
 
 TEST_CASE("a library of another layout than the headers is told apart", "[engine]") {
   CHECK_NOTHROW(tilt::llama::check_library());
-  const auto real = [](void* place) { new (place) llama_context_params(llama_context_default_params()); };
+  const auto real = [](void* place) {
+    new (place) llama_context_params(llama_context_default_params());
+  };
   CHECK(is_context(real));
   CHECK(tilt::llama::detail::written_bytes(real) <= sizeof(llama_context_params));
   CHECK_FALSE(is_context([](void* place) { new (place) Longer{llama_context_default_params()}; }));
@@ -71,11 +73,13 @@ TEST_CASE("a library of another layout than the headers is told apart", "[engine
     moved->n_threads = moved->n_threads_batch = GGML_DEFAULT_N_THREADS;
   }));
   // A byte that happens to be the pattern, which the probe looks for, is seen with the other one.
-  CHECK(tilt::llama::detail::written_bytes([](void* place) { *static_cast<char*>(place) = 0x5a; }) == 1);
+  CHECK(tilt::llama::detail::written_bytes(
+            [](void* place) { *static_cast<char*>(place) = 0x5a; }) == 1);
   CHECK(tilt::llama::detail::written_bytes([](void*) {}) == 0);
 }
 
-TEST_CASE("llama.cpp is heard while a verbose model is there, whatever was there before", "[engine]") {
+TEST_CASE("llama.cpp is heard while a verbose model is there, whatever was there before",
+          "[engine]") {
   const TinyModel file({.special = {{"<s>", 3}, {"</s>", 3}}});
   const auto load = [&](bool verbose) { return Model(file.path(), 0, "none", verbose); };
   CHECK(heard([&] { load(false); }).empty());

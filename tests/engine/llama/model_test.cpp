@@ -149,23 +149,28 @@ TEST_CASE("a chat template can be given by name", "[engine]") {
   std::string text;
   for (const Token token : other.prompt_tokens("Hi")) other.append_piece(token, text);
   CHECK(text.find("[INST]") != std::string::npos);
-  CHECK_THROWS_AS(Model(tilt::test::model_path(), 0, "no such template", false), tilt::InvalidOption);
+  CHECK_THROWS_AS(Model(tilt::test::model_path(), 0, "no such template", false),
+                  tilt::InvalidOption);
 }
 
 TEST_CASE("a model that cannot continue texts is refused when it is loaded", "[engine]") {
   const TinyModel bert({.architecture = "bert"});
-  CHECK_THROWS_WITH(Model(bert.path(), 0, "none", false), Catch::Matchers::Contains("is not a decoder"));
+  CHECK_THROWS_WITH(Model(bert.path(), 0, "none", false),
+                    Catch::Matchers::Contains("is not a decoder"));
   const TinyModel ahead({.special = {{"<s>", 3}, {"</s>", 3}}, .causal = false});
   CHECK_THROWS_AS(Model(ahead.path(), 0, "none", false), PolicyError);
 }
 
-TEST_CASE("a template that llama.cpp does not know is refused when the model is loaded", "[engine]") {
-  const TinyModel file({.special = {{"<s>", 3}, {"</s>", 3}}, .chat_template = "{{ something else }}"});
+TEST_CASE("a template that llama.cpp does not know is refused when the model is loaded",
+          "[engine]") {
+  const TinyModel file(
+      {.special = {{"<s>", 3}, {"</s>", 3}}, .chat_template = "{{ something else }}"});
   CHECK_THROWS_WITH(Model(file.path(), 0, "", false),
                     Catch::Matchers::Contains("does not know the chat template of the model") &&
                         Catch::Matchers::Contains("chatml, "));
-  CHECK_THROWS_WITH(Model(file.path(), 0, "chatlm", false),
-                    Catch::Matchers::StartsWith("PolicyOptions.chat_template is \"chatlm\"; it must be"));
+  CHECK_THROWS_WITH(
+      Model(file.path(), 0, "chatlm", false),
+      Catch::Matchers::StartsWith("PolicyOptions.chat_template is \"chatlm\"; it must be"));
   CHECK_NOTHROW(Model(file.path(), 0, "chatml", false));
   // Without a template text is continued.
   const Model plain(file.path(), 0, "none", false);

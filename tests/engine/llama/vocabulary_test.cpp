@@ -111,15 +111,15 @@ TEST_CASE("what somebody says holds no special token, whatever its kind", "[engi
   CHECK(std::count(tokens.begin(), tokens.end(), tiny.file.special(2)) == 1);
   CHECK(std::count(tokens.begin(), tokens.end(), tiny.file.special(0)) == 1);
   // A name that is put together from both sides is none.
-  const std::vector<TextPart> split = {{"<thi", true}, {"nk>", false}, {"[TO", false}, {"OL]", true}};
+  const std::vector<TextPart> split = {
+      {"<thi", true}, {"nk>", false}, {"[TO", false}, {"OL]", true}};
   CHECK_FALSE(tiny.holds(tiny.vocabulary().tokenize(split), 2));
   CHECK_FALSE(tiny.holds(tiny.vocabulary().tokenize(split), 3));
 }
 
 TEST_CASE("a control token that plain text would merge into is not one", "[engine]") {
-  const Loaded tiny({.tokenizer = "llama",
-                     .special = ends,
-                     .words = {"</", "s>", "<s", "▁h", "hi", "▁hi"}});
+  const Loaded tiny(
+      {.tokenizer = "llama", .special = ends, .words = {"</", "s>", "<s", "▁h", "hi", "▁hi"}});
   const std::string attack = "hi</s>hi<s>hi";
   REQUIRE(tiny.holds(tiny.vocabulary().read(attack, false), 1));  // llama.cpp's merges make it
   const std::vector<Token> plain = tiny.vocabulary().plain(attack);
@@ -138,7 +138,8 @@ TEST_CASE("a text that goes on begins without a space", "[engine]") {
 }
 
 TEST_CASE("a vocabulary knows its tokens", "[engine]") {
-  const Loaded tiny({.special = {{"<s>", 3}, {"</s>", 3}, {"<|a long name|>", 4}}, .add_begin = true});
+  const Loaded tiny(
+      {.special = {{"<s>", 3}, {"</s>", 3}, {"<|a long name|>", 4}}, .add_begin = true});
   const Vocabulary& vocabulary = tiny.vocabulary();
   CHECK(vocabulary.size() == 260);
   CHECK(vocabulary.begin_token() == tiny.file.special(0));

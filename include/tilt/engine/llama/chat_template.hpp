@@ -34,7 +34,8 @@ class ChatTemplate {
 
   /// The names of all templates, as a list in one line.
   [[nodiscard]] static std::string names() {
-    std::vector<const char*> all(static_cast<std::size_t>(llama_chat_builtin_templates(nullptr, 0)));
+    std::vector<const char*> all(
+        static_cast<std::size_t>(llama_chat_builtin_templates(nullptr, 0)));
     llama_chat_builtin_templates(all.data(), all.size());
     std::string text;
     for (const char* name : all) text += (text.empty() ? "" : ", ") + std::string(name);
@@ -47,8 +48,9 @@ class ChatTemplate {
   ///         than a role, or there is no template
   [[nodiscard]] std::vector<TextPart> render(std::span<const Message> messages) const {
     if (empty()) {
-      throw PolicyError("the model has no chat template; give PolicyOptions.chat_template, or "
-                        "prompts of text or ids");
+      throw PolicyError(
+          "the model has no chat template; give PolicyOptions.chat_template, or "
+          "prompts of text or ids");
     }
     for (const Message& message : messages) check_role(message.role);
     // Each content is replaced by a mark between two vertical tabs, which tell whether the template trims
@@ -63,7 +65,8 @@ class ChatTemplate {
     std::size_t from = 0;
     for (std::size_t at; (at = text.find(mark_begin, from)) != std::string::npos;) {
       std::size_t end = at + mark_begin.size(), index = 0;
-      for (; text[end] != ']'; ++end) index = 10 * index + static_cast<std::size_t>(text[end] - '0');
+      for (; text[end] != ']'; ++end)
+        index = 10 * index + static_cast<std::size_t>(text[end] - '0');
       ++end;
       const bool left = at > 0 && text[at - 1] == '\v';
       const bool right = end < text.size() && text[end] == '\v';
@@ -76,8 +79,8 @@ class ChatTemplate {
     for (std::size_t i = 0; i < messages.size(); ++i) {
       if (!found[i] && !is_blank(messages[i].content)) {
         throw PolicyError("the chat template leaves out message " + std::to_string(i + 1) + " of " +
-                          std::to_string(messages.size()) + ", of role \"" + messages[i].role + "\": " +
-                          describe(Prompt(messages[i].content)));
+                          std::to_string(messages.size()) + ", of role \"" + messages[i].role +
+                          "\": " + describe(Prompt(messages[i].content)));
       }
     }
     return parts;
@@ -85,10 +88,14 @@ class ChatTemplate {
 
  private:
   static constexpr std::string_view mark_begin = "[tilt message ";
-  static std::string mark(std::size_t i) { return std::string(mark_begin) + std::to_string(i) + ']'; }
+  static std::string mark(std::size_t i) {
+    return std::string(mark_begin) + std::to_string(i) + ']';
+  }
 
   static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-  static bool is_blank(std::string_view text) { return std::all_of(text.begin(), text.end(), is_space); }
+  static bool is_blank(std::string_view text) {
+    return std::all_of(text.begin(), text.end(), is_space);
+  }
 
   static std::string trimmed(std::string_view text, bool left, bool right) {
     while (left && !text.empty() && is_space(text.front())) text.remove_prefix(1);
@@ -100,8 +107,8 @@ class ChatTemplate {
   // special token.
   static void check_role(std::string_view role) {
     const bool legal = !role.empty() && std::all_of(role.begin(), role.end(), [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-             c == '-' || c == '.';
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+             c == '_' || c == '-' || c == '.';
     });
     if (!legal) {
       throw PolicyError("the role of a message is not made of letters, digits, '_', '-' and '.': " +

@@ -79,9 +79,10 @@ inline void check_library() {
           [](void* place) { new (place) llama_context_params(llama_context_default_params()); },
           detail::default_context);
   if (!same) {
-    throw PolicyError(std::string("the headers and the library of llama.cpp are of different builds: the "
-                                  "library is of version ") +
-                      llama_version() + "; compile with the headers that belong to it");
+    throw PolicyError(
+        std::string("the headers and the library of llama.cpp are of different builds: the "
+                    "library is of version ") +
+        llama_version() + "; compile with the headers that belong to it");
   }
 }
 
@@ -105,8 +106,10 @@ inline void load_backends() {
     return usable();
   }();
   if (!found) {
-    throw PolicyError("llama.cpp has no back end for this processor: its plug-ins (libggml-cpu-*.so) "
-                      "must lie beside its libraries" + Log::reason());
+    throw PolicyError(
+        "llama.cpp has no back end for this processor: its plug-ins (libggml-cpu-*.so) "
+        "must lie beside its libraries" +
+        Log::reason());
   }
 }
 

@@ -14,7 +14,7 @@ struct PolicyOptions {
   std::size_t context = 8192;  ///< tokens in the key-value cache, all sequences together; one piece
                                ///< of work must fit into it with its prompt, prefix and new tokens
   std::size_t threads = 0;  ///< processor threads, at most `available_processors()`; 0: that many
-  int gpu_layers = 0;          ///< layers kept on a graphics processor; -1: all
+  int gpu_layers = 0;       ///< layers kept on a graphics processor; -1: all
   std::string chat_template = {};  ///< name or text of a chat template that llama.cpp knows; empty:
                                    ///< the model's own; "none": texts are continued as they are
   std::size_t parked_bytes = std::size_t{512} << 20;  ///< main memory for sequences at rest that do

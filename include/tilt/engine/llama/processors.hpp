@@ -39,9 +39,9 @@ inline std::optional<double> quota_of_group(const std::filesystem::path& folder)
   const std::size_t space = limit.find(' ');
   const bool second = !limit.empty();
   const auto quota = number_in(second ? limit : first_line(folder / "cpu.cfs_quota_us"));
-  const auto period = number_in(second && space != std::string::npos
-                                    ? limit.substr(space + 1)
-                                    : first_line(folder / "cpu.cfs_period_us"));
+  const auto period =
+      number_in(second && space != std::string::npos ? limit.substr(space + 1)
+                                                     : first_line(folder / "cpu.cfs_period_us"));
   if (!quota || !period || *quota <= 0 || *period <= 0) return std::nullopt;  // "max", or -1
   return *quota / *period;
 }

@@ -19,7 +19,8 @@ struct Statistics {
   std::size_t restored_tokens = 0;  ///< tokens copied back from main memory
   std::size_t resident_tokens = 0;  ///< tokens in the cache now
   std::size_t parked_bytes = 0;     ///< main memory that parked sequences take now
-  std::size_t tokenized_prompts = 0;  ///< prompts turned into tokens; one that is used again is held
+  std::size_t tokenized_prompts =
+      0;  ///< prompts turned into tokens; one that is used again is held
 };
 
 /// A piece of work for an engine, on a prompt and a response: to continue them by drawing tokens
@@ -37,7 +38,7 @@ struct Task {
   std::vector<double>* certainties = nullptr;
   const SamplingLaw* law = nullptr;    ///< the law to score under; null: the model's own
   std::vector<double> log_probs = {};  ///< filled when scoring: one per token of the response, nats
-  std::exception_ptr error = {};  ///< why it failed; set beforehand, the task is left out
+  std::exception_ptr error = {};       ///< why it failed; set beforehand, the task is left out
 
   /// Whether it scores the response.
   [[nodiscard]] bool scores() const { return work == nullptr && logits == nullptr; }

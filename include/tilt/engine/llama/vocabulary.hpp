@@ -43,7 +43,8 @@ class TokenNames {
       // Of the names that begin like the text, those that go on like it.
       const auto next = static_cast<unsigned char>(text[place + i]);
       const auto byte = [i](const Name& name) {
-        return i < name.text.size() ? static_cast<int>(static_cast<unsigned char>(name.text[i])) : -1;
+        return i < name.text.size() ? static_cast<int>(static_cast<unsigned char>(name.text[i]))
+                                    : -1;
       };
       first = std::partition_point(first, last, [&](const Name& n) { return byte(n) < next; });
       last = std::partition_point(first, last, [&](const Name& n) { return byte(n) <= next; });
@@ -163,7 +164,8 @@ class Vocabulary {
     const auto call = [&] {
       const auto once = [&] {
         return llama_tokenize(vocabulary_, text.data(), static_cast<std::int32_t>(text.size()),
-                              tokens.data(), static_cast<std::int32_t>(tokens.size()), false, special);
+                              tokens.data(), static_cast<std::int32_t>(tokens.size()), false,
+                              special);
       };
       size = once();
       if (size >= 0 || size == INT32_MIN) return;
@@ -237,9 +239,7 @@ class Vocabulary {
   static constexpr int special_kinds =
       LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_USER_DEFINED | LLAMA_TOKEN_ATTR_UNKNOWN;
 
-  static bool is_space(char c) {
-    return c == ' ' || (c >= '\t' && c <= '\r');
-  }
+  static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
   // Tokens that a model's makers added are runs of white space, single characters and words of markup;
   // only the last kind can pass for a special token: "<|user|>", "[INST]", "<think>".
@@ -252,12 +252,14 @@ class Vocabulary {
 
   // llama.cpp reads the names of some added tokens in any text, and of control tokens where its merges
   // happen to make them. A name that is read in two parts is none.
-  void append_plain(std::string_view text, std::vector<Token>& tokens, bool continues = false) const {
+  void append_plain(std::string_view text, std::vector<Token>& tokens,
+                    bool continues = false) const {
     if (text.empty()) return;
     const std::size_t before = tokens.size();
     append_cut(text, markup_, continues, tokens);
-    const bool named = std::any_of(tokens.begin() + static_cast<std::ptrdiff_t>(before), tokens.end(),
-                                   [&](Token t) { return llama_vocab_is_control(vocabulary_, t); });
+    const bool named =
+        std::any_of(tokens.begin() + static_cast<std::ptrdiff_t>(before), tokens.end(),
+                    [&](Token t) { return llama_vocab_is_control(vocabulary_, t); });
     if (!named) return;
     tokens.resize(before);
     append_cut(text, special_, continues, tokens);
@@ -269,9 +271,9 @@ class Vocabulary {
     std::size_t begin = 0;
     const auto add = [&](std::size_t end) {
       if (end == begin) return;
-      const std::vector<Token> more =
-          begin > 0 || continues ? read_continued(text.substr(begin, end - begin))
-                                 : read(text.substr(begin, end - begin), false);
+      const std::vector<Token> more = begin > 0 || continues
+                                          ? read_continued(text.substr(begin, end - begin))
+                                          : read(text.substr(begin, end - begin), false);
       tokens.insert(tokens.end(), more.begin(), more.end());
       begin = end;
     };

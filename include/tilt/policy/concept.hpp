@@ -32,8 +32,9 @@ struct Capabilities {
 /// the prefix not repeated; at most `max_tokens` new tokens; a draw of the base law that
 /// `work[i].law` describes; the end token included when the model stopped by itself, and nothing
 /// after it; log-probs one per token, or none. A policy that cannot serve a field of the law, or an
-/// entropy rule, throws. An item that fails alone is reported by `PartialFailure`; what else is
-/// thrown fails the whole batch.
+/// entropy rule, throws. An item that fails alone is reported by `PartialFailure`, with one entry per
+/// item; what else is thrown fails the whole batch: of several items each is then run again alone
+/// (`Driver`), so that one prompt that no call survives fails by itself.
 ///
 /// Text and tokens stay together: a response with both has `ends`, the offset in `text` at which each
 /// token's bytes end, or the policy has `detokenize`, by which the decoder finds them. A sampler that

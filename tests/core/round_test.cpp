@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -176,4 +177,36 @@ TEST_CASE("draws ahead stand in front of the sampler's own and change nothing of
   round.begin(population, 42, 0, 1, 7);
   CHECK(round.ahead().empty());
   CHECK(round.results().empty());
+}
+
+TEST_CASE("a law is copied into memory that the round before no longer needs") {
+  const SamplingLaw law = {.top_k = 3,
+                           .stop = {"a stop string that is longer than a small one",
+                                    "and another one that is longer than a small one"},
+                           .stop_tokens = {5, 6}};
+  Population population;
+  Round round;
+  const auto ask = [&](std::size_t index) {
+    round.begin(population, 1, 0, index, 0);
+    for (int i = 0; i < 3; ++i) round.sample({.law = round.copy(law)});
+    std::set<const void*> memory;
+    for (const Draw& draw : round.draws()) {
+      CHECK(draw.work.law == law);
+      memory.insert(draw.work.law.stop.data());
+      memory.insert(draw.work.law.stop_tokens.data());
+      for (const std::string& stop : draw.work.law.stop) memory.insert(stop.data());
+    }
+    CHECK(memory.size() == 3 * 4);
+    return memory;
+  };
+  const auto first = ask(0);
+  CHECK(ask(1) == first);
+  CHECK(ask(2) == first);
+  // A draw that is lent out and another law leave nothing behind.
+  round.begin(population, 1, 0, 3, 0);
+  round.sample({.law = round.copy({.stop = {"x"}})});
+  CHECK(round.draws()[0].work.law == SamplingLaw{.stop = {"x"}});
+  round.begin(population, 1, 0, 4, 0);
+  round.sample({.law = round.copy({})});
+  CHECK(round.draws()[0].work.law == SamplingLaw{});
 }

@@ -60,6 +60,18 @@ class Round {
     if (Draw* draw = push(std::move(work), false, true)) draw->response = std::move(response);
   }
 
+  /// A copy of a law for a piece of work, in memory that the works of the round before no longer need:
+  /// a method of many rounds copies its stop strings without new memory from the second round on.
+  [[nodiscard]] SamplingLaw copy(const SamplingLaw& law) {
+    SamplingLaw mine;
+    if (!spare_laws_.empty()) {
+      mine = std::move(spare_laws_.back());
+      spare_laws_.pop_back();
+    }
+    mine = law;
+    return mine;
+  }
+
   /// The work in the order in which it was asked for.
   [[nodiscard]] std::span<const Draw> draws() const noexcept {
     return std::span<const Draw>(draws_).subspan(ahead_);
@@ -141,6 +153,11 @@ class Round {
     closing_ = false;
     room_ = room;
     ahead_ = refused_ = generations_ = scorings_ = 0;
+    spare_laws_.clear();
+    for (Draw& draw : draws_) {
+      SamplingLaw& law = draw.work.law;
+      if (!law.stop.empty() || !law.stop_tokens.empty()) spare_laws_.push_back(std::move(law));
+    }
     draws_.clear();
   }
   void begin(Population& population, std::uint64_t seed, std::uint32_t lane, std::size_t index,
@@ -151,6 +168,7 @@ class Round {
   void release() noexcept {
     ahead_ = refused_ = 0;
     std::vector<Draw>().swap(draws_);
+    std::vector<SamplingLaw>().swap(spare_laws_);
   }
   /// How many draws were asked for, those included that are not kept.
   [[nodiscard]] std::size_t asked() const noexcept { return draws_.size() + refused_; }
@@ -190,6 +208,7 @@ class Round {
 
   Population* population_ = nullptr;
   std::vector<Draw> draws_ = {};  // those ahead first
+  std::vector<SamplingLaw> spare_laws_ = {};
   std::size_t ahead_ = 0;
   std::size_t refused_ = 0;                      // asked for and not kept
   std::size_t generations_ = 0, scorings_ = 0;  // kept, and counted against the room

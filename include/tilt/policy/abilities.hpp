@@ -65,11 +65,11 @@ concept HasDetokenize = requires(P& p, TokenSpan tokens) {
   { p.detokenize(tokens) } -> std::convertible_to<std::string>;
 };
 
-/// Turns plain text into ids: `tokenize(text)`, a range of ids.
+/// Turns plain text into ids: `tokenize(text)`, a vector or span of ids.
 template <class P>
 concept HasTokenize = requires(P& p, std::string_view text) {
-  { *p.tokenize(text).begin() } -> std::convertible_to<Token>;
-  p.tokenize(text).end();
+  { p.tokenize(text)[0] } -> std::convertible_to<Token>;
+  { p.tokenize(text).size() } -> std::convertible_to<std::size_t>;
 };
 
 /// Tells a token's bytes: `piece(token)`; it throws a PolicyError for one that is not in the vocabulary.

@@ -114,7 +114,7 @@ class YesNoJudge : public RewardOperators {
     const std::string field = "YesNoJudgeOptions." + side;
     for (const Token id : ids) {
       bool known = id >= 0;
-      if constexpr (requires { policy_.get().piece(id); }) {
+      if constexpr (HasPiece<Inner>) {
         try {
           if (known) (void)policy_.get().piece(id);
         } catch (const PolicyError&) {
@@ -124,9 +124,7 @@ class YesNoJudge : public RewardOperators {
       if (!known) throw InvalidOption(field, std::to_string(id), "ids of the policy's vocabulary");
     }
     if (ids.empty()) {
-      if constexpr (requires {
-                      { policy_.get().tokenize(spellings[0])[0] } -> std::convertible_to<Token>;
-                    }) {
+      if constexpr (HasTokenize<Inner>) {
         std::string all;
         for (const std::string& spelling : spellings) {
           all += (all.empty() ? "\"" : ", \"") + spelling + '"';

@@ -15,6 +15,7 @@
 #include "tilt/text/boxes.hpp"
 #include "tilt/text/choice.hpp"
 #include "tilt/text/math.hpp"
+#include "tilt/text/number_reader.hpp"
 #include "tilt/text/stated_value.hpp"
 #include "tilt/text/statement.hpp"
 

@@ -381,7 +381,14 @@ class AnswerReader {
   static std::string textual(MathTokens tokens) {
     std::string text;
     const bool words = is_words(tokens);
-    for (const MathToken& token : tokens) {
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      const MathToken& token = tokens[i];
+      const bool is_index = i > 1 && tokens[i - 2].is("\\sqrt");  // 2 goes without saying
+      if (is_index && token.text == "2" && i + 1 < tokens.size()) {
+        text.pop_back();
+        ++i;
+        continue;
+      }
       if (words && (token.kind == Kind::open || token.kind == Kind::close)) continue;
       std::string part = token.text;
       if (token.kind == Kind::number && !std::all_of(part.begin(), part.end(), Ascii::is_digit)) {

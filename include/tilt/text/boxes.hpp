@@ -54,14 +54,13 @@ class BoxFinder {
       open_.push_back({newest_ = begin + 1, at});
       return begin;
     }
-    std::size_t end = begin;
-    const auto goes_on = [&](std::string_view others) {
-      return end < text_.size() &&
-             (Ascii::is_digit(text_[end]) || others.find(text_[end]) != std::string_view::npos);
+    const auto is = [&](std::size_t place, std::string_view characters) {
+      return place < text_.size() && characters.find(text_[place]) != std::string_view::npos;
     };
-    if (goes_on("+-")) ++end;
+    std::size_t end = is(begin, "+-") ? begin + 1 : begin;
     const std::size_t first = end;
-    while (goes_on(".,/")) ++end;
+    while (is(end, "0123456789.,/")) ++end;
+    while (end > first && is(end - 1, ".,/")) --end;
     if (end > first) close({newest_ = begin, at}, end, end);
     return std::max(begin, end) - 1;
   }

@@ -129,7 +129,8 @@ class ChoiceFinder {
     static constexpr std::string_view verbs[] = {"choose ", "pick ",   "select ",  "\\boxed{",
                                                  "chose ",  "picked ", "selected "};
     for (const std::string_view script : scripts) {
-      if (text_.substr(i).starts_with(script)) {
+      const bool is_denied = text_.substr(0, i).ends_with("\xe4\xb8\x8d" /* bu */);
+      if (text_.substr(i).starts_with(script) && !is_denied) {
         const auto letter = direct(i + script.size());
         if (letter && Ascii::is_upper(text_[*letter])) return letter;
       }

@@ -123,9 +123,16 @@ class ExpressionReader {
   }
   static bool is_relation(const MathToken& token) {
     static constexpr std::string_view relations[] = {
-        "\\le",       "\\ge",     "\\ne",       "\\in",     "\\notin",  "\\to",
-        "\\cup",      "\\cap",    "\\pm",       "\\mp",     "\\approx", "\\equiv",
-        "\\setminus", "\\subset", "\\subseteq", "\\rangle", "\\pmod"};
+        "\\le",       "\\ge",        "\\ne",         "\\in",
+        "\\notin",    "\\to",        "\\cup",        "\\cap",
+        "\\pm",       "\\mp",        "\\approx",     "\\equiv",
+        "\\setminus", "\\subset",    "\\subseteq",   "\\rangle",
+        "\\pmod",     "\\leftarrow", "\\Rightarrow", "\\implies",
+        "\\iff",      "\\sim",       "\\cong",       "\\parallel",
+        "\\perp",     "\\mapsto",    "\\ldots",      "\\oplus",
+        "\\otimes",   "\\supset",    "\\propto",     "\\Leftrightarrow",
+        "\\circ",     "\\bmod",      "\\mod",        "\\forall",
+        "\\exists",   "\\neg"};
     return is_any_of(token.text, relations);
   }
 

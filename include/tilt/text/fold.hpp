@@ -150,9 +150,9 @@ inline constexpr FoldedCharacter folded_characters[] = {
     {0x2a7e, "\\ge "},
     {0x3000, " "},
     {0x3001, ","},
-    {0x3002, "."},
+    {0x3002, ". "},
     {0xfe63, "-"},
-    {0xff61, "."},
+    {0xff61, ". "},
 };
 
 inline constexpr FoldedCharacter superscripts[] = {

@@ -142,7 +142,11 @@ class MathLexer {
         "hr",   "hrs", "sec", "mph", "kph", "kmh", "am",  "pm",  "yd",  "mi",  "per",
         "sqrt", "day", "cup", "pcs", "USD", "EUR", "GBP", "men"};
     if (run.size() == 1) return put(Kind::letter, std::string(run));
-    if (in_text_) return put(Kind::word, std::string(run));
+    if (in_text_) {
+      std::string letters(run);
+      std::erase(letters, '.');  // "p.m"
+      return put(Kind::word, std::move(letters));
+    }
     if (run == "sqrt") return root();
     if (run == "inf" || run == "infinity") return put(Kind::command, "\\infty");
     if (is_any_of(run, functions) || is_any_of(run, names)) {

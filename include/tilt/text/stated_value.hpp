@@ -9,7 +9,7 @@
 #include "tilt/text/ascii.hpp"
 #include "tilt/text/boxes.hpp"
 #include "tilt/text/math.hpp"
-#include "tilt/text/number.hpp"
+#include "tilt/text/number_reader.hpp"
 #include "tilt/text/statement.hpp"
 
 namespace tilt::detail {

@@ -53,7 +53,9 @@ class StatementReader {
   // The length of the word for an answer that stands here, or 0.
   [[nodiscard]] std::size_t cue() const {
     static constexpr std::string_view words[] = {
-        "answer", "antwort", "respuesta", "r\xc3\xa9ponse", "risposta", "resposta", "reponse"};
+        "answer",       "correct option", "correct choice", "best option", "best choice",
+        "right option", "right choice",   "antwort",        "respuesta",   "r\xc3\xa9ponse",
+        "risposta",     "resposta",       "reponse"};
     static constexpr std::string_view scripts[] = {
         "\xe7\xad\x94\xe6\xa1\x88" /* da an */, "\xe7\xad\x94\xe3\x81\x88" /* kotae */,
         "\xec\xa0\x95\xeb\x8b\xb5" /* jeongdap */, "\xd0\xbe\xd1\x82\xd0\xb2\xd0\xb5\xd1\x82",
@@ -143,9 +145,12 @@ class StatementReader {
       words += begins ? 1 : 0;
       is_heading = is_heading || (begins && i > 0 && Ascii::is_upper(line[i]));
     }
+    // A number with a unit, or a letter: "Step 1" and "1. Sum up" are headings.
     const bool has_digit = std::any_of(line.begin(), line.end(), Ascii::is_digit);
     const bool numbered = line.find(". ") != std::string_view::npos;
-    if (!is_heading && !numbered && words <= (has_digit ? 3u : 1u)) return line;
+    const bool is_letter = line.size() == 1 && Ascii::is_upper(line.front());
+    const bool is_number = has_digit && !line.empty() && !Ascii::is_letter(line.front());
+    if (!is_heading && !numbered && words <= 3 && (is_number || is_letter)) return line;
   }
   return std::nullopt;
 }

@@ -58,7 +58,8 @@ struct MeasuredTokens {
                           before.kind == Kind::letter || before.kind == Kind::command ||
                           before.is(")");
     const bool is_constant = token.text == "e" || token.text == "i";
-    bool begins = token.kind == Kind::word && (token.in_text || has_number);
+    const bool is_half_day = token.text == "am" || token.text == "pm";  // of a time it is a part
+    bool begins = token.kind == Kind::word && !is_half_day && (token.in_text || has_number);
     if (token.kind == Kind::letter && token.in_text) begins = token.apart || !is_constant;
     if (token.kind == Kind::letter && !token.in_text) {
       begins = token.apart && before.kind == Kind::number && is_unit_letter(token);

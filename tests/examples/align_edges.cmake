@@ -75,6 +75,30 @@ file(WRITE ${DIR}/many.jsonl "${many}${rows}")
 expect(1 "line 20: [^\n]*\n[^\n]*: 4980 further lines cannot be used\n" --model 0 --prompts ${DIR}/many.jsonl --out ${DIR}/many_out.jsonl
        --reward answer --n 2 --max-tokens 8)
 
+# Answers are graded by value, golds and responses however they are written; each is one text in every line, also
+# one that ends inside a character.
+set(graded "")
+foreach(pair IN ITEMS "so it is 63/5|12\\\\frac{3}{5}|true" "\\\\boxed{\\\\frac12}|.5|true" "The answer is 1,234.|so #### 1234|true" "24|24 cm^2|true"
+                      "I choose B. Note that A is wrong.|B|true" "(1,2)|(1, 2)|true" "(2, 1)|(1, 2)|false" "45|4 5|false" "3/5|12\\\\frac{3}{5}|false")
+  string(REPLACE "|" ";" pair "${pair}")
+  list(GET pair 0 says)
+  list(GET pair 1 gold)
+  list(GET pair 2 right)
+  string(APPEND graded "{\"prompt\": \"say ${says}\", \"answer\": \"${gold}\", \"id\": \"${right}: ${says}\"}\n")
+endforeach()
+string(APPEND graded "{\"prompt\": \"half\", \"answer\": 3, \"id\": \"false: half\"}\n")
+file(WRITE ${DIR}/graded.jsonl "${graded}")
+expect(0 "mean reward .answer. 0.6 .-.* accuracy 0.6 .- 0.16 of 10" --model 0 --prompts ${DIR}/graded.jsonl --out
+       ${DIR}/graded_out.jsonl --reward answer --n 2 --selector majority_vote --extract whole)
+file(STRINGS ${DIR}/graded_out.jsonl lines ENCODING UTF-8)
+foreach(line IN LISTS lines)
+  string(REGEX MATCH "\"correct\":(true|false)" correct "${line}")
+  set(correct ${CMAKE_MATCH_1})
+  if(NOT line MATCHES "\"id\":\"${correct}: " OR NOT line MATCHES "\"decision\":{\"answer\":\"")
+    message(FATAL_ERROR "Graded wrongly, or an answer of another type: ${line}")
+  endif()
+endforeach()
+
 # A budget that ends before there is any response leaves no line, so that it is not passed over for ever.
 expect(1 "1: its run ended without a response .seconds.*0 of 2 prompts are answered, 2 failed" --model 30 --prompts ${DIR}/prompts.jsonl
        --reward answer --n 2 --seconds 1e-9 --out ${DIR}/late.jsonl)

@@ -54,6 +54,21 @@ same(whole.jsonl parts.jsonl)
 expect(1 "3 of 3 prompts are finished already" ${job} --out ${DIR}/parts.jsonl)
 same(whole.jsonl parts.jsonl)
 
+# A batch of which a part is finished is worked on again whole: what is left of it comes out the same, to the last bit
+# of the engine's arithmetic.
+file(STRINGS ${DIR}/whole.jsonl kept ENCODING UTF-8 REGEX "\"id\":\"b\"")
+file(WRITE ${DIR}/rest.jsonl "${kept}\n")
+expect(1 "1 of 3 prompts are finished already" ${job} --out ${DIR}/rest.jsonl)
+foreach(id IN ITEMS a b d)
+  foreach(file IN ITEMS whole rest)
+    file(STRINGS ${DIR}/${file}.jsonl line ENCODING UTF-8 REGEX "\"id\":\"${id}\"")
+    string(REGEX REPLACE "\"spent\":{[^}]*}" "" in_${file} "${line}")
+  endforeach()
+  if(NOT in_whole STREQUAL in_rest)
+    message(FATAL_ERROR "The result of ${id} depends on what was finished before:\n${in_whole}\n${in_rest}")
+  endif()
+endforeach()
+
 # Results of other settings, and files of something else, are neither gone on with nor touched.
 file(SHA256 ${DIR}/whole.jsonl before)
 expect(2 "line 1: it is the result of other settings" --reward answer --n 3 --out ${DIR}/whole.jsonl)

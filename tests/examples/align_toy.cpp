@@ -5,6 +5,7 @@
 //
 // Each call of the model takes WAIT milliseconds; before call number CALL, from 1, the process sends itself the
 // SIGNAL. As an engine's rounding does, what is drawn depends on how many responses are drawn side by side.
+// The prompt "say TEXT" is answered by TEXT, and "half" by the first byte of a character of two.
 
 #include <signal.h>
 #include <unistd.h>
@@ -60,6 +61,13 @@ class ToyPolicy {
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(wait_));
     for (std::size_t i = 0; i < work.size(); ++i) {
+      const std::string_view prompt = work[i].prompt.text();
+      if (prompt.starts_with("say ") || prompt == "half") {
+        out[i].text = prompt == "half" ? "\xc3" : prompt.substr(4);
+        out[i].tokens = {last};
+        out[i].ends = {static_cast<std::uint32_t>(out[i].text.size())};
+        continue;
+      }
       Model model(last, Law{work[i].prompt.key(), work.size()}, Piece{});
       model.generate(work.subspan(i, 1), out.subspan(i, 1));
     }

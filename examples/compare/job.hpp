@@ -175,7 +175,7 @@ int compare(const Settings& s) {
     warn_of_load(threads);
   }
   std::string cause;
-  bool all = false;
+  bool all = false, shown = false;
   try {
     all = run_steps(parts, record, model, progress, stop);
   } catch (const BadInput&) {
@@ -203,17 +203,22 @@ int compare(const Settings& s) {
     std::cout << "\nAll methods\n\n" << text_table(overview(parts));
     const std::string unfinished =
         all ? "" : std::to_string(finished) + " of " + std::to_string(steps) + " steps";
-    tilt::write_whole_file(page_path, page(s, parts, model.fingerprint(), threads, unfinished));
-    std::cout << "\nReport: " << printable(page_path.string(), 1000) << std::endl;
+    try {
+      tilt::write_whole_file(page_path, page(s, parts, model.fingerprint(), threads, unfinished));
+      shown = true;
+      std::cout << "\nReport: " << printable(page_path.string(), 1000) << std::endl;
+    } catch (const tilt::Error& error) {
+      if (cause.empty()) cause = error.what();
+    }
   }
-  if (all) {
+  if (all && cause.empty()) {
     record.end(parts);
     return 0;
   }
   throw tilt::Error((cause.empty() ? "stopped" : cause) + "; " + std::to_string(finished) + " of " +
                     std::to_string(steps) + " steps are finished and kept" +
-                    (parts.empty() ? "" : ", and the report shows them") +
-                    "; the same command goes on with the rest");
+                    (shown ? ", and the report shows them" : "") +
+                    "; the same command goes on from there");
 }
 
 template <class Engine>

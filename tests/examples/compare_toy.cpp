@@ -8,6 +8,7 @@
 // cache was cleared.
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
@@ -54,7 +55,8 @@ class ToyPolicy {
   void generate(std::span<const tilt::Generation> work, std::span<tilt::Response> out) {
     if (++calls_ == fatal_) {
       if (signal_ == 0) throw tilt::PolicyError("the toy broke");
-      raise(signal_);
+      kill(getpid(), signal_);  // to the process: `raise` would send it to this thread, which has it blocked
+      std::this_thread::sleep_for(std::chrono::milliseconds(500));  // until the other thread has taken it
     }
     ++since_;
     std::this_thread::sleep_for(std::chrono::milliseconds(wait_));

@@ -13,7 +13,8 @@ struct Llama {
     return load_model(s.model, {.sequences = s.sequences,
                                 .context = s.context,
                                 .threads = s.threads,
-                                .gpu_layers = s.gpu_layers});
+                                .gpu_layers = s.gpu_layers,
+                                .chat_template = s.chat_template});
   }
   static ChosenReward contrast(Policy& policy, const std::string& a, const std::string& b) {
     return chosen(tilt::llama::ContrastReward(policy, a, b));

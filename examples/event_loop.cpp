@@ -5,7 +5,6 @@
 
 #include <cstdio>
 #include <queue>
-#include <set>
 #include <tilt/tilt.hpp>
 
 namespace {
@@ -64,15 +63,13 @@ int main() {
   }
 
   std::priority_queue<Arrival> arrivals;
-  std::vector<std::set<std::uint64_t>> submitted(sessions.size());
   std::vector<std::size_t> shown(sessions.size(), 0);
   tilt::Random latency(7);
   double now = 0;
 
-  // Hands an engine everything that a session waits for and that is not under way yet.
+  // Hands an engine everything that a session has come to wait for since it was last asked.
   const auto submit = [&](std::size_t s) {
-    for (const tilt::Work& work : sessions[s].pending()) {
-      if (!submitted[s].insert(work.id).second) continue;
+    for (const tilt::Work& work : sessions[s].take_new()) {
       Arrival arrival{.session = s, .id = work.id};
       if (work.generation != nullptr) {
         policy.generate({work.generation, 1}, {&arrival.continuation, 1});
@@ -87,6 +84,9 @@ int main() {
     }
   };
 
+  // A server would wait here for the next arrival, at most until the earliest `next_deadline()` of its
+  // sessions, and then ask each for `take_new()`, `cancelled()` and `finished()`: none of these runs
+  // has a limit of seconds, and time is simulated.
   for (std::size_t s = 0; s < sessions.size(); ++s) submit(s);
   while (!arrivals.empty()) {
     const Arrival arrival = arrivals.top();

@@ -1,8 +1,12 @@
 #include "tilt/decoder.hpp"
 
+#include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <vector>
 
@@ -13,6 +17,7 @@
 #include "tilt/policy/serialized.hpp"
 #include "tilt/policy/text_policy.hpp"
 #include "tilt/reward/reward_function.hpp"
+#include "tilt/sampler/calibrated.hpp"
 #include "tilt/sampler/prs.hpp"
 
 using namespace tilt;
@@ -722,6 +727,169 @@ TEST_CASE("a selector that throws fails its run, keeps what was found, and no ot
     CHECK(error.partial()->candidates.size() == 2);
   }
   CHECK(thrown);
+}
+
+TEST_CASE("a sampler or a transform that throws fails its run and no other") {
+  // Fails on one prompt, after its first round.
+  struct Fragile {
+    struct State {
+      Prompt prompt = {};
+      std::size_t round = 0;
+    };
+    bool with_option = false;
+    using DefaultSelector = HighestReward;
+    [[nodiscard]] State start(const Prompt& prompt) const { return {.prompt = prompt}; }
+    void ask(State& state, Round& round) const {
+      if (state.round == 2) return;
+      round.sample({.prompt = state.prompt, .max_tokens = 4});
+    }
+    void tell(State& state, Round& round) const {
+      if (++state.round == 2 && state.prompt.text() == "bad") {
+        if (with_option) throw InvalidOption("Fragile.option", "1", "2");
+        throw std::domain_error("log of a negative number");
+      }
+      if (round.draws()[0].status == DrawStatus::done) round.emit(round.take(0));
+    }
+  };
+  Scripted policy([](const Generation&) { return response_of({1}); });
+  const Decoder decoder{policy, constant_reward(), Fragile{}};
+  const std::vector<Result> results = decoder.batch({"good", "bad", "fine"});
+  for (const std::size_t good : {0u, 2u}) {
+    CHECK(results[good].stop == Stop::finished);
+    CHECK(results[good].candidates.size() == 2);
+  }
+  CHECK(results[1].stop == Stop::failed);
+  CHECK_FALSE(results[1].law_holds);
+  CHECK(results[1].candidates.size() == 2);  // the second without a reward
+  CHECK(results[1].candidates.total_weight() == 1);
+  CHECK(results[1].spent.policy_calls == 2);
+  CHECK(results[1].spent.reward_calls == 2);
+  REQUIRE(results[1].failures.size() == 1);
+  CHECK(results[1].failures[0].part == FailedPart::sampler);
+  CHECK(results[1].failures[0].what ==
+        "the sampler failed on the prompt \"bad\" (lane 0, round 1): log of a negative number");
+
+  const auto partial_of = [](const auto& failing) {
+    std::size_t candidates = 0;
+    std::string type;
+    try {
+      (void)failing("bad");
+    } catch (const InvalidOption& error) {
+      type = "InvalidOption";
+      REQUIRE(error.partial() != nullptr);
+      candidates = error.partial()->candidates.size();
+    } catch (const Error& error) {
+      type = contains(error.what(), "log of a negative number") ? "Error" : error.what();
+      REQUIRE(error.partial() != nullptr);
+      candidates = error.partial()->candidates.size();
+      CHECK_THROWS_AS(std::rethrow_exception(error.partial()->failures.at(0).cause),
+                      std::domain_error);
+    }
+    CHECK(candidates == 2);
+    return type;
+  };
+  CHECK(partial_of(decoder) == "Error");
+  const Decoder refusing{policy, constant_reward(), Fragile{.with_option = true}};
+  CHECK(partial_of(refusing) == "InvalidOption");
+
+  bool broken = false;
+  const Decoder calibrated{
+      policy, constant_reward(),
+      Calibrated{BestOfN{{.n = 2, .max_tokens = 4}},
+                 {.references = 3, .transform = [&broken](double u) {
+                    if (broken) throw std::domain_error("a transform that has its moods");
+                    return u;
+                  }}}};
+  broken = true;
+  const std::vector<Result> moody = calibrated.batch({"a", "b"});
+  for (const Result& result : moody) {
+    CHECK(result.stop == Stop::failed);
+    CHECK(result.spent.policy_calls == 5);
+    CHECK(result.spent.reward_calls == 5);
+    REQUIRE(result.candidates.size() == 2);  // the references are nobody's candidates
+    CHECK(result.candidates.total_weight() == 0);
+    CHECK(contains(result.failures.at(0).what, "a transform that has its moods"));
+  }
+}
+
+TEST_CASE("with survivors a selector that throws is what the error is about") {
+  Scripted policy([calls = 0](const Generation&) mutable -> Response {
+    if (++calls == 2) throw std::runtime_error("one draw was lost");
+    return response_of({1});
+  });
+  const auto selector = [](const Population&, Random&) -> Decision {
+    throw std::runtime_error("no answer in it");
+  };
+  const Decoder decoder{policy, constant_reward(), BestOfN{{.n = 3}}, selector};
+  bool thrown = false;
+  try {
+    (void)decoder("p", {.on_failure = OnFailure::survive});
+  } catch (const PolicyError&) {
+    FAIL("the policy is not what ended the run");
+  } catch (const Error& error) {
+    thrown = true;
+    CHECK(std::string(error.what()).rfind("the selector failed", 0) == 0);
+    CHECK(contains(error.what(), "one draw was lost"));
+    REQUIRE(error.partial() != nullptr);
+    CHECK(error.partial()->candidates.size() == 2);
+  }
+  CHECK(thrown);
+}
+
+TEST_CASE("the message of many failures stays short, and their number is told") {
+  Scripted policy([](const Generation&) -> Response { throw std::runtime_error("lost"); });
+  const Decoder decoder{policy, constant_reward(), BestOfN{{.n = 2000}}};
+  const std::string message =
+      thrown_by<PolicyError>([&] { (void)decoder("p", {.on_failure = OnFailure::survive}); });
+  CHECK(std::count(message.begin(), message.end(), '\n') == 16);
+  CHECK(contains(message, "draw 15"));
+  CHECK_FALSE(contains(message, "draw 16"));
+  CHECK(contains(message, "and 1984 more failures"));
+}
+
+TEST_CASE("a batch holds the runs that are under way, and lets go of those that have ended") {
+  // How many sessions there are is how many hold a copy of the sampler.
+  struct Counted : BestOfN {
+    std::shared_ptr<int> alive = std::make_shared<int>(0);
+    explicit Counted(BestOfNOptions options) : BestOfN(std::move(options)) {}
+  };
+  const Counted sampler{{.n = 16, .max_tokens = 1}};
+  long most = 0;
+  Scripted policy([&](const Generation&) {
+    most = std::max(most, sampler.alive.use_count());
+    return response_of({1});
+  });
+  const Decoder decoder{policy, constant_reward(), sampler};
+  const std::vector<Prompt> prompts(3000, "p");
+  const std::vector<Result> results = decoder.batch(prompts);
+  // 16 x 1024 pieces of work are under way at most: 1024 runs, and the copies here and in the decoder.
+  CHECK(most == 1024 + 2);
+  CHECK(sampler.alive.use_count() == 2);
+  CHECK(*std::max_element(policy.rows.begin(), policy.rows.end()) == 1024 * 16);
+  CHECK(policy.rows.size() == 3);
+  REQUIRE(results.size() == 3000);
+  for (const Result& result : results) CHECK(result.candidates.size() == 16);
+}
+
+TEST_CASE("a deadline keeps what was drawn and not scored") {
+  Scripted policy([next = 0](const Generation&) mutable {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    return response_of({next++});
+  });
+  const Decoder decoder{policy, constant_reward(), BestOfN{{.n = 8}}};
+  struct Watch {
+    std::size_t emitted = 0;
+    void on(const CandidateEmitted&) { ++emitted; }
+  } watch;
+  const Result result = decoder("p", {.budget = {.seconds = 0.001}}, watch);
+  CHECK(result.stop == Stop::seconds);
+  CHECK(result.spent.policy_calls == 8);
+  CHECK(result.spent.reward_calls == 0);
+  REQUIRE(result.candidates.size() == 8);
+  CHECK(watch.emitted == 8);
+  CHECK(result.answer.response.text == "0");
+  CHECK(std::isnan(result.answer.reward));
+  CHECK_FALSE(result.law_holds);
 }
 
 TEST_CASE("the error is of the part that failed first") {

@@ -146,7 +146,10 @@ inline json compared(const Settings& s, const std::string& model) {
           {"batch", s.batch},
           {"candidates", s.candidates},
           {"engine",
-           {{"sequences", s.sequences}, {"context", s.context}, {"gpu_layers", s.gpu_layers}}}};
+           {{"sequences", s.sequences},
+            {"context", s.context},
+            {"gpu_layers", s.gpu_layers},
+            {"chat_template", tilt::bytes_to_json(s.chat_template)}}}};
 }
 
 /// What differs first between the settings of a result and those of now, as a sentence that names the

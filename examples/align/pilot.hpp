@@ -38,7 +38,7 @@ int pilot(const Settings& s, typename Engine::Policy& policy, const std::vector<
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (results[i].stop == tilt::Stop::failed) {
       std::cerr << "align: " << printable(tasks[i].name, 80) << ": "
-                << printable(results[i].failures.front().what) << '\n';
+                << printable(results[i].failures.front().what, 1000) << '\n';
       continue;
     }
     std::vector<double> rewards;
@@ -53,8 +53,8 @@ int pilot(const Settings& s, typename Engine::Policy& policy, const std::vector<
         rewards.size() > 1 ? std::sqrt(square / static_cast<double>(rewards.size() - 1)) : 0;
     variance += sd * sd;
     ++spread;
-    std::printf("%-16.16s %8.3f %8.3f %8.3f %8.3f %8.3f\n", printable(tasks[i].name, 16).c_str(),
-                mean, sd, std::ranges::min(rewards), tilt::quantile(rewards, 0.5),
+    std::printf("%-16s %8.3f %8.3f %8.3f %8.3f %8.3f\n", printable(tasks[i].name, 16).c_str(), mean,
+                sd, std::ranges::min(rewards), tilt::quantile(rewards, 0.5),
                 std::ranges::max(rewards));
     all.insert(all.end(), rewards.begin(), rewards.end());
   }

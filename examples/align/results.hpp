@@ -10,7 +10,6 @@
 #include <map>
 #include <optional>
 #include <span>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -25,6 +24,8 @@
 
 /// How each line begins. Only a file of such lines is gone on with.
 inline const std::string line_start = R"({"align":")" TILT_VERSION R"(",)";
+/// So much of it tells a line that breaks off from those of others: {"align":
+inline constexpr std::size_t shortest_start = 9;
 
 /// A line of a file of results, as far as going on needs it.
 struct Finished {
@@ -89,21 +90,23 @@ class Results {
     std::ifstream in(path_, std::ios::binary);
     std::string text;
     for (std::size_t number = 1; std::getline(in, text); ++number) {
-      const bool last = in.eof() && !torn.empty();
-      std::istringstream line(text);
-      tilt::JsonlFile parsed = tilt::read_jsonl(line);
-      if (last && (!parsed.faults.empty() || parsed.rows.empty())) {
+      const bool last = in.eof();
+      if (!last && text.empty()) continue;
+      json row;
+      try {
+        row = tilt::parse_json(text);
+      } catch (const tilt::Error& error) {
+        if (!last) refuse(number, error.what());
         // The line that an interrupted writer has left. What may be somebody else's stays.
         const std::string_view begun = std::string_view(torn).substr(0, line_start.size());
-        if (begun.size() < 9 || !line_start.starts_with(begun)) {
-          refuse(number, "it is no result of this command");
-        }
+        const bool ours = finished_.empty()
+                              ? begun.size() >= shortest_start && line_start.starts_with(begun)
+                              : torn.starts_with('{');
+        if (!ours) refuse(number, "it is no result of this command");
         torn_ = true;
         return;
       }
-      if (!parsed.faults.empty()) refuse(number, parsed.faults.front().what);
-      if (parsed.rows.empty()) continue;
-      take(number, parsed.rows.front().value);
+      take(number, row);
       unended_ = last;
     }
     if (in.bad()) throw BadInput("cannot read " + path_.string() + " to its end");
@@ -166,7 +169,7 @@ inline json line_of(const Settings& s, const Task& task, const tilt::Result& res
   line["decision"]["answer"] = tilt::shown_text(result.decision.answer);
   for (std::size_t i = 0; i < std::min(most_failures, result.failures.size()); ++i) {
     json failure = result.failures[i];
-    failure["what"] = printable(result.failures[i].what);
+    failure["what"] = printable(result.failures[i].what, 1000);
     line["failures"].push_back(std::move(failure));
   }
   if (task.gold) {
@@ -261,7 +264,7 @@ class Writer {
   void complain(const Task& task, const std::string& what) {
     constexpr std::size_t most = 100;
     if (++failed_ <= most) {
-      std::cerr << "align: " << printable(task.name, 80) << ": " << printable(what) << '\n';
+      std::cerr << "align: " << printable(task.name, 80) << ": " << printable(what, 1000) << '\n';
     } else if (failed_ == most + 1) {
       std::cerr << "align: further failures are counted only\n";
     }

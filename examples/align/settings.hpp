@@ -28,6 +28,7 @@ struct Settings {
   std::size_t batch = 8, limit = tilt::npos, pilot = 0;
   std::size_t sequences = 16, context = 8192, threads = 0;
   int gpu_layers = 0;
+  std::string chat_template = {};
   std::size_t max_tokens = 256;
   tilt::SamplingLaw law = {};
   std::optional<double> temperature = {}, top_p = {};
@@ -339,6 +340,10 @@ inline std::vector<OwnedOption> add_options(CLI::App& app, Settings& s) {
   running(app.add_option("--context", s.context, "tokens in the cache, all sequences together"));
   running(app.add_option("--threads", s.threads, "processor threads; 0: all cores"));
   running(app.add_option("--gpu-layers", s.gpu_layers, "layers on a graphics processor; -1: all"));
+  app.add_option("--chat-template", s.chat_template,
+                 "name or text of a chat template, instead of the model's own")
+      ->group(engine)
+      ->type_name("TEXT");
   check_numbers(app);
   return owned;
 }

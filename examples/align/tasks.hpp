@@ -111,7 +111,8 @@ inline void check_reward_fits(const Settings& s, const tilt::JsonlFile& file) {
 }
 
 /// Names the lines that cannot be used, the first of them where there are many.
-inline void complain_of(const Settings& s, std::vector<tilt::JsonlFault> faults) {
+/// @param more  how many there are besides
+inline void complain_of(const Settings& s, std::vector<tilt::JsonlFault> faults, std::size_t more) {
   constexpr std::size_t most = 20;
   std::ranges::stable_sort(faults, {}, &tilt::JsonlFault::line);
   const std::string file = printable(s.prompts.string());
@@ -119,7 +120,7 @@ inline void complain_of(const Settings& s, std::vector<tilt::JsonlFault> faults)
     std::cerr << file << ", line " << faults[i].line << ": " << printable(faults[i].what) << '\n';
   }
   if (faults.size() > most) {
-    std::cerr << file << ": " << faults.size() - most << " further lines cannot be used\n";
+    std::cerr << file << ": " << faults.size() - most + more << " further lines cannot be used\n";
   }
 }
 
@@ -184,7 +185,7 @@ inline std::vector<Task> read_tasks(const Settings& s, bool& faulty) {
     tasks.push_back(std::move(task));
   }
   faulty = !faults.empty();
-  complain_of(s, std::move(faults));
+  complain_of(s, std::move(faults), file.bad_lines - file.faults.size());
   if (tasks.empty()) throw BadInput(s.prompts.string() + " has no row that can be used");
   return tasks;
 }

@@ -104,11 +104,16 @@ class Progress {
 };
 
 /// A policy that tells a progress line of the tokens that it has generated. Large batches are handed
-/// on in slices, so that there is something to tell.
+/// on in slices, so that there is something to tell. It only generates: what else the policy can do is
+/// asked of the policy.
 template <class P>
 class Watched {
  public:
-  static constexpr tilt::Capabilities capabilities = P::capabilities;
+  static constexpr tilt::Capabilities capabilities = [] {
+    tilt::Capabilities all = P::capabilities;
+    all.score_forced = all.logits = false;
+    return all;
+  }();
 
   /// @param stop  once it is asked for, no further slice is begun and the call fails
   Watched(P& policy, Progress& progress, std::size_t slice, std::stop_token stop = {})

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <exception>
 #include <initializer_list>
+#include <iterator>
 #include <memory>
+#include <optional>
 #include <ranges>
 #include <span>
 #include <string>
@@ -44,6 +47,11 @@ constexpr void check_composition() {
                   "tilt::Decoder: this sampler keeps prefixes of token ids and this policy has no "
                   "tokens; use a LogitPolicy or an engine, or a sampler of whole responses such as "
                   "BestOfN");
+    static_assert(
+        has.ends || HasDetokenize<P> || !needs.policy.tokens || !needs.policy.ends,
+        "tilt::Decoder: this sampler cuts responses and this policy gives text without ends; "
+        "fill tilt::Response::ends, or give the policy a member "
+        "std::string detokenize(tilt::TokenSpan)");
     static_assert(has.segments || !needs.policy.segments,
                   "tilt::Decoder: this sampler needs segments by entropy and this policy cannot "
                   "serve them; use a policy with capabilities.segments");
@@ -95,6 +103,8 @@ class Decoder {
     const Needs needs = needs_of(sampler_);
     const Capabilities has = capabilities_of(policy_.get());
     require_capability(has.tokens || !needs.policy.tokens, "tokens");
+    require_capability(has.ends || HasDetokenize<P> || !needs.policy.tokens || !needs.policy.ends,
+                       "ends");
     require_capability(has.segments || !needs.policy.segments, "segments");
     require_capability(has.log_probs || !needs.policy.log_probs, "log_probs");
     require_capability(has.score_forced || !needs.policy.score_forced, "score_forced");
@@ -118,9 +128,10 @@ class Decoder {
   /// Answers one prompt.
   /// @param observers  told of the run's events; one that handles none does not compile
   /// @throws PolicyError or RewardError when a draw failed and the run could not go on, Error when the
-  /// selector threw; its `partial()` is what had been found. InvalidOption for run options out of range and
-  /// for a prompt that the sampler cannot work with. Budgets and stop requests are no errors:
-  /// see `Result::stop`.
+  /// sampler or the selector threw (InvalidOption where the sampler threw that, as for a prompt that it
+  /// cannot work with); their `partial()` is what had been found, `failures` with each cause included.
+  /// InvalidOption for run options out of range. Budgets and stop requests are no errors: see
+  /// `Result::stop`.
   template <class... Os>
   [[nodiscard]] Result operator()(const Prompt& prompt, const RunOptions& options = {},
                                   Os&&... observers) const {
@@ -131,8 +142,10 @@ class Decoder {
   }
 
   /// Answers many prompts; the rounds of all of them are merged into common calls of the policy and
-  /// the reward. Run i uses stream + i, so that `batch({p}, o)[0]` equals `decoder(p, o)`. Never
-  /// throws for one prompt: its result has `stop == Stop::failed` and says why in `failures`.
+  /// the reward (of thousands of pieces of work at most: further prompts begin when others have ended,
+  /// and the seconds of a prompt's budget count from there). Run i uses stream + i, so that
+  /// `batch({p}, o)[0]` equals `decoder(p, o)`. Never throws for one prompt: its result has
+  /// `stop == Stop::failed` and says why in `failures`.
   /// @throws InvalidOption for run options out of range
   template <class... Os>
   [[nodiscard]] std::vector<Result> batch(std::span<const Prompt> prompts,
@@ -188,34 +201,48 @@ class Decoder {
         "tilt::Decoder: an observer handles none of the events; give it a member on(const "
         "tilt::RunFinished&), or of another event of tilt/runtime/observer.hpp");
     for (std::size_t i = 0; i < prompts.size(); ++i) check_run_options(options_of(i));
-    std::vector<Session<S>> sessions;
-    sessions.reserve(prompts.size());
+    struct Run {
+      Session<S> session;
+      Report told;
+    };
     std::vector<Result> results(prompts.size());
-    Reports reports;  // of the sessions; a prompt that the sampler refuses has none
-    reports.reserve(prompts.size());
-    for (std::size_t i = 0; i < prompts.size(); ++i) {
-      notify(RunStarted{i, prompts.size(), prompts[i]}, observers...);
-      try {
-        sessions.emplace_back(sampler_, prompts[i], options_of(i));
-        reports.push_back({.run = i});
-      } catch (...) {
-        results[i] = refused(prompts[i], std::current_exception());
-        notify(RunFinished{i, prompts.size(), prompts[i], results[i]}, observers...);
-      }
-    }
+    std::vector<std::unique_ptr<Run>> runs;  // under way; one that has ended is let go at once
+    std::vector<Session<S>*> sessions;
     Driver<S, std::remove_reference_t<P>, std::remove_reference_t<R>> driver(policy_.get(),
                                                                              reward_.get());
-    if constexpr (sizeof...(Os) > 0) {
-      do {
-        report(sessions, results, reports, observers...);
-      } while (driver.pass(sessions));
-      report(sessions, results, reports, observers...);
-    } else {
-      while (driver.pass(sessions)) {
+    const auto conclude = [&](Run& run) {
+      const std::size_t i = run.told.run;
+      results[i] = std::move(run.session).result(selector_);
+      report_candidates(results[i].candidates, run.told, observers...);
+      notify(RunFinished{i, prompts.size(), prompts[i], results[i]}, observers...);
+    };
+    for (std::size_t next = 0; next < prompts.size() || !runs.empty();) {
+      std::size_t in_flight = 0;
+      for (const auto& run : runs) in_flight += run->session.in_flight();
+      for (; next < prompts.size() && in_flight < most_in_flight; ++next) {
+        notify(RunStarted{next, prompts.size(), prompts[next]}, observers...);
+        try {
+          runs.push_back(std::make_unique<Run>(
+              Run{Session<S>(sampler_, prompts[next], options_of(next)), Report{.run = next}}));
+          in_flight += runs.back()->session.in_flight();
+        } catch (...) {
+          results[next] = refused(prompts[next], std::current_exception());
+          notify(RunFinished{next, prompts.size(), prompts[next], results[next]}, observers...);
+        }
       }
-    }
-    for (std::size_t k = 0; k < sessions.size(); ++k) {
-      if (!reports[k].finished) results[reports[k].run] = conclude(sessions[k]);
+      const auto end_if = [&](auto&& ends) {
+        std::erase_if(runs, [&](const auto& run) {
+          report(run->session, run->told, observers...);
+          if (!ends(run->session)) return false;
+          conclude(*run);
+          return true;
+        });
+      };
+      end_if([](const auto& session) { return session.finished(); });
+      sessions.clear();
+      for (const auto& run : runs) sessions.push_back(&run->session);
+      // A run that asks for nothing more has ended.
+      if (!driver.pass(sessions)) end_if([](const auto&) { return true; });
     }
     return results;
   }
@@ -234,80 +261,68 @@ class Decoder {
     return result;
   }
 
-  // A selector may call functions of the user: what it throws fails one run of a batch, no other.
-  // Nothing outside the bodies names Session<S>: of what is no sampler the compiler would complain
-  // there, before it comes to the sentence that says what to do.
-  Result conclude(auto& session) const {
-    try {
-      return std::move(session).result(selector_);
-    } catch (...) {
-      const auto choose_none = [](const Population&, Random&) { return Decision{.share = 0}; };
-      Result result = std::move(session).result(choose_none);
-      result.stop = Stop::failed;
-      result.law_holds = false;
-      result.failures.push_back({.what = "the selector failed on the prompt " +
-                                         describe(session.prompt()) + ": " +
-                                         message_of(std::current_exception()),
-                                 .cause = std::current_exception(),
-                                 .part = FailedPart::selector});
-      return result;
-    }
-  }
-
   // What observers have been told of a run so far.
   struct Report {
     std::size_t run = 0;                       // which prompt
     std::vector<std::size_t> candidates = {};  // by lane
     std::vector<std::size_t> settled = {};     // tokens, by lane
     std::size_t policy_calls = 0, reward_calls = 0;
-    bool finished = false;
   };
-  using Reports = std::vector<Report>;
 
-  template <class Sessions, class... Os>
-  void report(Sessions& sessions, std::vector<Result>& results, Reports& reports,
-              Os&... observers) const {
-    for (std::size_t k = 0; k < sessions.size(); ++k) {
-      Report& told = reports[k];
-      if (told.finished) continue;
-      Session<S>& session = sessions[k];
-      const std::size_t i = told.run;
-      const Cost spent = session.spent();
-      const Population& candidates = session.candidates();
-      told.candidates.resize(candidates.lanes());
+  template <class... Os>
+  static void report_candidates(const Population& candidates, Report& told, Os&... observers) {
+    if constexpr (sizeof...(Os) > 0) {
+      told.candidates.resize(std::max(told.candidates.size(), candidates.lanes()));
       for (std::size_t lane = 0; lane < candidates.lanes(); ++lane) {
         const auto emitted = candidates.lane(lane);
         for (std::size_t& next = told.candidates[lane]; next < emitted.size(); ++next) {
-          notify(CandidateEmitted{i, emitted[next]}, observers...);
+          notify(CandidateEmitted{told.run, emitted[next]}, observers...);
         }
       }
+    }
+  }
+
+  // Nothing outside the bodies names Session<S>: of what is no sampler the compiler would complain
+  // there, before it comes to the sentence that says what to do.
+  template <class... Os>
+  void report(const auto& session, Report& told, Os&... observers) const {
+    if constexpr (sizeof...(Os) > 0) {
+      report_candidates(session.candidates(), told, observers...);
       told.settled.resize(lanes_of(sampler_));
       for (std::size_t lane = 0; lane < told.settled.size(); ++lane) {
         const TokenSpan settled = session.settled(lane);
         if (settled.size() == told.settled[lane]) continue;
         told.settled[lane] = settled.size();
-        notify(PrefixSettled{i, lane, settled}, observers...);
+        notify(PrefixSettled{told.run, lane, settled}, observers...);
       }
+      const Cost spent = session.spent();
       if (spent.policy_calls != told.policy_calls || spent.reward_calls != told.reward_calls) {
         told.policy_calls = spent.policy_calls;
         told.reward_calls = spent.reward_calls;
-        notify(RunProgressed{i, candidates, spent}, observers...);
-      }
-      if (session.finished()) {
-        told.finished = true;
-        const Prompt prompt = session.prompt();
-        results[i] = conclude(session);
-        notify(RunFinished{i, results.size(), prompt, results[i]}, observers...);
+        notify(RunProgressed{told.run, session.candidates(), spent}, observers...);
       }
     }
   }
 
+  // Of several failures the sampler's, or the selector's, is what ended the run.
   [[noreturn]] static void throw_failures(Result result) {
-    const FailedPart part = result.failures.front().part;
-    if (part == FailedPart::sampler) std::rethrow_exception(result.failures.front().cause);
-    std::string message = result.failures.front().what;
-    for (std::size_t i = 1; i < result.failures.size(); ++i) {
-      message += "\n" + result.failures[i].what;
+    const std::vector<Failure>& failures = result.failures;
+    const auto found = std::find_if(failures.begin(), failures.end(), [](const Failure& failure) {
+      return failure.part == FailedPart::sampler || failure.part == FailedPart::selector;
+    });
+    const auto first = static_cast<std::size_t>(
+        found == failures.end() ? 0 : std::distance(failures.begin(), found));
+    const FailedPart part = failures[first].part;
+    const std::exception_ptr cause = failures[first].cause;
+    std::string message = failures[first].what;
+    std::size_t listed = 1;
+    for (std::size_t i = 0; i < failures.size() && listed < most_listed; ++i) {
+      if (i == first) continue;
+      message += "\n" + failures[i].what;
+      ++listed;
+    }
+    if (listed < failures.size()) {
+      message += "\nand " + std::to_string(failures.size() - listed) + " more failures";
     }
     auto partial = std::make_shared<const Result>(std::move(result));
     const auto raise = [&]<class E>(E error) {
@@ -316,9 +331,26 @@ class Decoder {
     };
     if (part == FailedPart::policy) raise(PolicyError(message));
     if (part == FailedPart::reward) raise(RewardError(message));
+    if (part == FailedPart::sampler) {
+      // A copy: one that held the result that holds itself would never be freed.
+      std::optional<InvalidOption> refusal;
+      try {
+        std::rethrow_exception(cause);
+      } catch (const InvalidOption& error) {
+        refusal = error;
+      } catch (...) {
+      }
+      if (refusal) raise(*refusal);
+    }
     raise(Error(message));
     std::terminate();  // not reached
   }
+
+  // Pieces of work, beyond which no further run of a batch begins until one has ended: memory is then
+  // bounded by this and by the results, whatever the number of prompts.
+  static constexpr std::size_t most_in_flight = 1u << 14;
+  // Failures that an error's message lists; all are in its `partial()`.
+  static constexpr std::size_t most_listed = 16;
 
   Held<P> policy_;
   Held<R> reward_;

@@ -56,6 +56,8 @@ TEST_CASE("check_law names field, value and legal range") {
   CHECK_FALSE(refusal(SamplingLaw{.min_p = unset}).empty());
   CHECK(refusal(SamplingLaw{.stop = {"\n", ""}}) ==
         "Options.law.stop is an empty string; it must be non-empty text");
+  CHECK(refusal(SamplingLaw{.stop_tokens = {0, -2}}) ==
+        "Options.law.stop_tokens is -2; it must be ids of at least 0");
 }
 
 TEST_CASE("check_segment names field, value and legal range") {

@@ -1,11 +1,13 @@
 #include "tilt/core/population.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <iterator>
 #include <string>
 #include <vector>
 
 #include "support/catch.hpp"
+#include "tilt/core/random.hpp"
 
 using namespace tilt;
 
@@ -142,6 +144,87 @@ TEST_CASE("first keeps lanes and ids") {
   CHECK(texts(part) == Texts{"a0", "b0"});
   CHECK(part[1].lane == 1);
   CHECK(part[1].id == population[1].id);
+}
+
+TEST_CASE("first takes the lanes side by side: what the run had after n units of weight") {
+  // Three chains of two states each, the second state of the first chain held twice.
+  Population population;
+  for (const std::uint32_t lane : {0u, 1u, 2u}) {
+    const std::string name(1, static_cast<char>('a' + lane));
+    population.add(named(name + "0"), lane);
+    population.add(named(name + "1", lane == 0 ? 2 : 1), lane);
+    population.add(named(name + " of weight 0", 0), lane);
+  }
+  CHECK(texts(population.first(1)) == Texts{"a0"});
+  CHECK(texts(population.first(2)) == Texts{"a0", "b0"});
+  CHECK(texts(population.first(3)) == Texts{"a0", "b0", "c0"});
+  CHECK(texts(population.first(4)) == Texts{"a0", "a1", "b0", "c0"});
+  CHECK(population.first(4)[1].weight == 1);
+  CHECK(texts(population.first(4.5)) == Texts{"a0", "a1", "b0", "b1", "c0"});
+  CHECK(population.first(4.5)[3].weight == 0.5);
+  CHECK(texts(population.first(6)) == Texts{"a0", "a1", "b0", "b1", "c0", "c1"});
+  for (const double n : {0.25, 1.0, 3.5, 5.0, 6.0, 6.5, 7.0}) {
+    CHECK(population.first(n).total_weight() == n);
+  }
+  CHECK(texts(population.first(8)) == texts(population));
+  CHECK(texts(population.first(infinity)) == texts(population));
+  CHECK(population.first(unset).empty());
+  CHECK(population.first(-1).empty());
+
+  // A lane that has ended leaves its turns to the others; one without weight keeps what it has.
+  Population uneven;
+  uneven.add(named("pilot", 0), 0);
+  uneven.add(named("long", 10), 1);
+  uneven.add(named("short", 1), 3);
+  CHECK(texts(uneven.first(5)) == Texts{"pilot", "long", "short"});
+  CHECK(uneven.first(5)[1].weight == 4);
+  CHECK(uneven.first(5).lane(3).size() == 1);
+}
+
+TEST_CASE("positions and iterators find what stands by lane, whatever order it came in") {
+  Random random(3);
+  for (const std::uint64_t lanes : {1u, 2u, 7u, 64u, 65u}) {
+    Population population;
+    std::vector<Texts> by_lane(lanes);
+    for (int i = 0; i < 150; ++i) {
+      const auto lane = static_cast<std::uint32_t>(random.below(lanes));
+      by_lane[lane].push_back(std::to_string(i));
+      population.add(named(by_lane[lane].back()), lane);
+      Texts wanted;
+      for (const Texts& some : by_lane) wanted.insert(wanted.end(), some.begin(), some.end());
+      REQUIRE(population.size() == wanted.size());
+      REQUIRE(texts(population) == wanted);  // forwards, by the iterator
+      for (std::size_t k = 0; k < wanted.size(); ++k) {
+        REQUIRE(population[k].response.text == wanted[k]);
+      }
+      const auto at = static_cast<std::ptrdiff_t>(random.below(wanted.size()));
+      const auto back = population.end() - (population.end() - population.begin() - at);
+      REQUIRE(back->response.text == wanted[static_cast<std::size_t>(at)]);
+      if (at > 0) REQUIRE((*(back - 1)).response.text == wanted[static_cast<std::size_t>(at) - 1]);
+    }
+  }
+}
+
+TEST_CASE("reading a population takes a time in proportion to its size, whatever its lanes") {
+  const auto seconds = [](std::uint32_t lanes) {
+    Population population;
+    for (std::uint32_t lane = 0; lane < lanes; ++lane) population.add({.reward = 1}, lane);
+    double best = infinity;
+    for (int repeat = 0; repeat < 5; ++repeat) {
+      const auto start = std::chrono::steady_clock::now();
+      double sum = 0;
+      for (const Candidate& candidate : population) sum += candidate.reward;
+      for (std::size_t i = 0; i < population.size(); ++i) sum += population[i].reward;
+      const auto end = std::chrono::steady_clock::now();
+      best = std::min(best, std::chrono::duration<double>(end - start).count());
+      CHECK(sum == 2.0 * lanes);
+    }
+    return best;
+  };
+  // 16 times the size: 16 times the time and a logarithm. Were it quadratic: 256 times.
+  const double ratio = seconds(32'000) / seconds(2'000);
+  INFO("16 times the lanes took " << ratio << " times the time");
+  CHECK(ratio < 90);
 }
 
 TEST_CASE("a population copies as a value") {

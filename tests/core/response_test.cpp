@@ -53,11 +53,11 @@ TEST_CASE("first keeps a prefix with its text and log-probs") {
 
 TEST_CASE("first leaves unknown what is unknown") {
   Response y = abcde();
-  SECTION("no ends: the text of a part is unknown") {
+  SECTION("no ends and no text") {
     y.ends.clear();
+    y.text.clear();
     CHECK(y.first(2).text.empty());
     CHECK(y.first(2).tokens.size() == 2);
-    CHECK(y.first(3).text == "abcde");
   }
   SECTION("no log-probs") {
     y.log_probs.clear();
@@ -69,6 +69,31 @@ TEST_CASE("first leaves unknown what is unknown") {
     CHECK(text_only.first(0) == text_only);
     CHECK(text_only.first(5) == text_only);
   }
+}
+
+TEST_CASE("text is never parted from its tokens: without ends a part is refused") {
+  Response y = abcde();
+  CHECK(y.can_cut());
+  for (const std::vector<std::uint32_t>& ends : {std::vector<std::uint32_t>{}, {2}, {1, 2, 3, 5}}) {
+    y.ends = ends;
+    CHECK_FALSE(y.can_cut());
+    CHECK_THROWS_AS(y.first(1), PolicyError);
+    CHECK_THROWS_AS(y.first(2), PolicyError);
+    // Nothing and everything have a known text.
+    CHECK(y.first(0).empty());
+    CHECK(y.first(3) == y);
+  }
+  y.ends.clear();
+  try {
+    (void)y.first(2);
+  } catch (const PolicyError& error) {
+    CHECK(error.what() ==
+          std::string("the text of the first 2 of 3 tokens is unknown: the response "
+                      "has text without `ends`"));
+  }
+  CHECK(Response{.tokens = {1}, .text = "one"}.can_cut());
+  CHECK(Response{.tokens = {1, 2}}.can_cut());
+  CHECK(Response{.text = "words"}.can_cut());
 }
 
 TEST_CASE("append is the inverse of first") {

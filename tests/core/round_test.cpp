@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -140,33 +141,72 @@ TEST_CASE("begin starts afresh") {
   CHECK(round.index() == 1);
 }
 
-TEST_CASE(
-    "draws that are brought forward are taken first, results included, and leave the others as "
-    "they were") {
+TEST_CASE("draws ahead stand in front of the sampler's own and change nothing of these") {
   Population population;
   Round round;
-  round.begin(population, 42, 0, 0, 0);
-  round.sample(about("inner"));
-  round.sample(about("first"));
-  round.sample(about("second"));
-  const std::uint64_t seed = round.draws()[0].work.seed, moved = round.draws()[1].work.seed;
-  round.bring_forward(2);
-  CHECK(round.draws()[0].work.prompt == Prompt("first"));
-  CHECK(round.draws()[0].work.seed == moved);
-  round.results()[0].reward = 5;
-  round.results()[0].status = DrawStatus::done;
-  round.results()[1].status = DrawStatus::failed;
-  const std::vector<Draw> taken = round.take_first(2);
-  REQUIRE(taken.size() == 2);
-  CHECK(taken[0].work.prompt == Prompt("first"));
-  CHECK(taken[0].reward == 5);
-  CHECK(taken[1].work.prompt == Prompt("second"));
-  CHECK(taken[1].status == DrawStatus::failed);
-  REQUIRE(round.draws().size() == 1);
-  CHECK(round.draws()[0].work.prompt == Prompt("inner"));
+  round.begin(population, 42, 0, 0, 7);
+  round.sample(about("own"));
+  const std::uint64_t seed = round.draws()[0].work.seed;
+  CHECK(round.ahead().empty());
+  Generation first = about("first"), second = about("second");
+  first.seed = 11;
+  second.seed = 12;
+  round.sample_ahead({first, second});
+  round.generate(about("late"));
+  REQUIRE(round.ahead().size() == 2);
+  REQUIRE(round.draws().size() == 2);
+  REQUIRE(round.results().size() == 4);
+  CHECK(round.ahead()[0].work.prompt == Prompt("first"));
+  CHECK(round.ahead()[0].work.seed == 11);
+  CHECK(round.ahead()[1].work.seed == 12);
+  CHECK(round.ahead()[1].work.affinity == 7);
+  CHECK((round.ahead()[1].to_generate && round.ahead()[1].to_score));
+  CHECK(round.draws()[0].work.prompt == Prompt("own"));
   CHECK(round.draws()[0].work.seed == seed);
-  round.bring_forward(0);
-  CHECK(round.take_first(0).empty());
-  CHECK(round.take_first(1).size() == 1);
-  CHECK(round.draws().empty());
+  Round plain;
+  plain.begin(population, 42, 0, 0, 7);
+  plain.sample(about("own"));
+  plain.generate(about("late"));
+  CHECK(round.draws()[1].work.seed == plain.draws()[1].work.seed);
+  // A result is found where it was put, and taken from the sampler's own draws.
+  round.results()[1].reward = 5;
+  round.results()[2].reward = 6;
+  CHECK(round.ahead()[1].reward == 5);
+  CHECK(round.draws()[0].reward == 6);
+  CHECK(round.take(0).reward == 6);
+  round.begin(population, 42, 0, 1, 7);
+  CHECK(round.ahead().empty());
+  CHECK(round.results().empty());
+}
+
+TEST_CASE("a law is copied into memory that the round before no longer needs") {
+  const SamplingLaw law = {.top_k = 3,
+                           .stop = {"a stop string that is longer than a small one",
+                                    "and another one that is longer than a small one"},
+                           .stop_tokens = {5, 6}};
+  Population population;
+  Round round;
+  const auto ask = [&](std::size_t index) {
+    round.begin(population, 1, 0, index, 0);
+    for (int i = 0; i < 3; ++i) round.sample({.law = round.copy(law)});
+    std::set<const void*> memory;
+    for (const Draw& draw : round.draws()) {
+      CHECK(draw.work.law == law);
+      memory.insert(draw.work.law.stop.data());
+      memory.insert(draw.work.law.stop_tokens.data());
+      for (const std::string& stop : draw.work.law.stop) memory.insert(stop.data());
+    }
+    CHECK(memory.size() == 3 * 4);
+    return memory;
+  };
+  const auto first = ask(0);
+  CHECK(ask(1) == first);
+  CHECK(ask(2) == first);
+  // A draw that is lent out and another law leave nothing behind.
+  round.begin(population, 1, 0, 3, 0);
+  round.sample({.law = round.copy({.stop = {"x"}})});
+  CHECK(round.draws()[0].work.law == SamplingLaw{.stop = {"x"}});
+  round.begin(population, 1, 0, 4, 0);
+  round.sample({.law = round.copy({})});
+  CHECK(round.draws()[0].work.law == SamplingLaw{});
 }

@@ -50,8 +50,8 @@ expect_refusal("broken.gguf is not a GGUF file" --model ${DIR}/broken.gguf --pro
                --out ${out} --reward answer)
 
 # Lines that cannot be used are named by number; nothing is left when there is no other.
-file(WRITE ${DIR}/bad.jsonl "{\"prompt\": \n\n[1]\n{\"id\": 3}\n{\"prompt\": \"x\", \"answer\": \"none\"}\n")
-expect(2 "line 1: it is not JSON.*line 3: it is not an object.*line 4: it needs.*line 5: its answer has no number.*no row"
+file(WRITE ${DIR}/bad.jsonl "{\"prompt\": \n\n[1]\n{\"id\": 3}\n{\"prompt\": \"x\", \"answer\": \" \"}\n")
+expect(2 "line 1: it is not JSON.*line 3: it is not an object.*line 4: it needs.*line 5: its .answer. has no value that can be read.*no row"
        --model m.gguf --prompts ${DIR}/bad.jsonl --out ${out} --reward answer)
 file(WRITE ${DIR}/unsupported.jsonl [[{"key": 7, "prompt": "Antworte auf Deutsch.", "instruction_id_list": ["language:response_language"], "kwargs": [{"language": "de"}]}
 ]])

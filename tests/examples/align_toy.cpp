@@ -5,8 +5,10 @@
 //
 // Each call of the model takes WAIT milliseconds; before call number CALL, from 1, the process sends itself the
 // SIGNAL. As an engine's rounding does, what is drawn depends on how many responses are drawn side by side.
+// The prompt "say TEXT" is answered by TEXT, and "half" by the first byte of a character of two.
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
@@ -28,7 +30,8 @@ struct Law {
   std::vector<double> operator()(tilt::TokenSpan context) const {
     std::vector<double> logits(11);
     for (std::size_t i = 0; i < logits.size(); ++i) {
-      const std::uint64_t mixed = (prompt + 31 * i + 7 * context.size() + beside) * 0x9e3779b97f4a7c15u;
+      const std::uint64_t mixed =
+          (prompt + 31 * i + 7 * context.size() + beside) * 0x9e3779b97f4a7c15u;
       logits[i] = static_cast<double>(mixed >> 40 & 0xff) / 100;
     }
     return logits;
@@ -47,12 +50,24 @@ class ToyPolicy {
  public:
   static constexpr tilt::Capabilities capabilities = Model::capabilities;
 
-  ToyPolicy(unsigned wait, unsigned call, int signal) : wait_(wait), fatal_(call), signal_(signal) {}
+  ToyPolicy(unsigned wait, unsigned call, int signal)
+      : wait_(wait), fatal_(call), signal_(signal) {}
 
   void generate(std::span<const tilt::Generation> work, std::span<tilt::Response> out) {
-    if (++calls_ == fatal_) raise(signal_);
+    if (++calls_ == fatal_) {
+      kill(getpid(), signal_);
+      std::this_thread::sleep_for(
+          std::chrono::milliseconds(20));  // for the thread that waits for it
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(wait_));
     for (std::size_t i = 0; i < work.size(); ++i) {
+      const std::string_view prompt = work[i].prompt.text();
+      if (prompt.starts_with("say ") || prompt == "half") {
+        out[i].text = prompt == "half" ? "\xc3" : prompt.substr(4);
+        out[i].tokens = {last};
+        out[i].ends = {static_cast<std::uint32_t>(out[i].text.size())};
+        continue;
+      }
       Model model(last, Law{work[i].prompt.key(), work.size()}, Piece{});
       model.generate(work.subspan(i, 1), out.subspan(i, 1));
     }

@@ -154,9 +154,10 @@ TEST_CASE("capabilities_of takes a policy's own word, or the defaults") {
   STATIC_REQUIRE(Toy::capabilities.segments);
 }
 
-TEST_CASE("a policy is assumed to have tokens and nothing else") {
+TEST_CASE("a policy is assumed to have tokens with the ends of their text, and nothing else") {
   const Capabilities assumed;
   CHECK(assumed.tokens);
+  CHECK(assumed.ends);
   CHECK_FALSE((assumed.segments || assumed.log_probs || assumed.score_forced || assumed.logits ||
                assumed.concurrent));
 }

@@ -387,6 +387,44 @@ TEST_CASE("what is wrong with one item fails that item alone") {
   CHECK(failure_of(policy, work[0]).empty());
 }
 
+TEST_CASE("an illegal law is refused before anything is drawn") {
+  auto policy = wavy();
+  const auto refused = [&](const SamplingLaw& law, const std::string& field) {
+    CAPTURE(field);
+    const std::string reason = failure_of(policy, {.max_tokens = 3, .law = law});
+    CHECK(reason.find("Generation.law." + field + " is ") == 0);
+    Response y;
+    y.tokens = {1, 2};
+    CHECK_THROWS_AS(policy.log_probs({}, y, law), InvalidOption);
+  };
+  for (const double bad : {-1.0, infinity, unset}) refused({.temperature = bad}, "temperature");
+  for (const double bad : {0.0, -0.1, 1.5, unset}) refused({.top_p = bad}, "top_p");
+  for (const double bad : {-0.1, 2.0, infinity, unset}) refused({.min_p = bad}, "min_p");
+  refused({.stop = {"a", ""}}, "stop");
+  refused({.stop_tokens = {1, -1}}, "stop_tokens");
+}
+
+TEST_CASE("a stop string that begins in a prefix of ids alone is found") {
+  // The pieces: "a ", the two bytes of a character, nothing, a line.
+  LogitPolicy policy(
+      3,
+      [](TokenSpan) {
+        return std::vector<double>{-infinity, -infinity, 0, -infinity, -infinity};
+      },
+      Words{});
+  const Generation work = {
+      .prefix = {.tokens = {0, 1}}, .max_tokens = 5, .law = {.stop = {" \xc3\xbc"}}};
+  const Response y = generate(policy, work);
+  CHECK(y.finish == Finish::stop);
+  CHECK(y.tokens == std::vector<Token>{2});
+  CHECK(y.text == "\xbc");
+  CHECK(y.ends == std::vector<std::uint32_t>{1});
+  // The enumeration says the same.
+  const testing::ResponseLaw law = testing::enumerate(policy, work);
+  REQUIRE(law.size() == 1);
+  CHECK(law.response(0).tokens.size() == 3);
+}
+
 TEST_CASE("end tokens are checked when the policy is built") {
   const auto logits = [](TokenSpan) { return std::vector<double>{0.0}; };
   CHECK_THROWS_AS(LogitPolicy(-2, logits), InvalidOption);

@@ -53,6 +53,24 @@ TEST_CASE("weighted: lvalues are held by reference, rvalues owned", "[reward]") 
   CHECK(score(weighted(2, archetype::RewardModel(3)), texts) == Values{6, 6});
 }
 
+TEST_CASE("weighted: a part that may abstain has no say where it scores NaN", "[reward]") {
+  TableReward a = make(1, 2), b = make(unset, 10), c = make(unset, unset);
+  CHECK(score(weighted(1, a, 0.5, tilt::abstaining(b)), texts) == Values{1, 7});
+  CHECK(score(weighted(2, tilt::abstaining(b), 1, tilt::abstaining(c), -1, a), texts) ==
+        Values{-1, 18});
+  // Where all that count abstain there is no score; a part of weight 0 does not count.
+  const Values none = score(weighted(1, tilt::abstaining(b), 0, a), texts);
+  CHECK(std::isnan(none[0]));
+  CHECK(none[1] == 10);
+  // Elsewhere NaN stays an error, alone and beside one that abstains.
+  CHECK(std::isnan(score(weighted(1, a, 1, b), texts)[0]));
+  CHECK(std::isnan(score(weighted(1, tilt::abstaining(a), 1, b), texts)[0]));
+  CHECK(std::isnan(score(tilt::abstaining(b), texts)[0]));
+  CHECK(std::isnan(score(minimum(a, tilt::abstaining(b)), texts)[0]));
+  CHECK(score(0.5 * tilt::abstaining(a) + 1 * tilt::abstaining(a), texts) == Values{1.5, 3});
+  STATIC_REQUIRE(RewardModel<decltype(tilt::abstaining(a))>);
+}
+
 TEST_CASE("weighted: weights must be finite", "[reward]") {
   TableReward a = make(1, 2);
   for (const double bad : {infinity, -infinity, unset}) {

@@ -128,26 +128,35 @@ struct WithWords : LogProbsOnly {
 
 }  // namespace
 
-TEST_CASE("read_score: one number behind the only label", "[reward]") {
+TEST_CASE("read_score: one number behind the last label", "[reward]") {
   const auto read = [](std::string_view text) { return read_score(text, "Score:", -5, 10); };
   CHECK(read("Score: 7") == 7);
   CHECK(read("It is short.\n\nScore: 7.25\n") == 7.25);
   CHECK(read("Score:10.") == 10);  // a full stop
   CHECK(read("**Score:** 3") == 3);
   CHECK(read("**Score: 3**\r\n") == 3);
+  CHECK(read("**Score**: 3") == 3);
+  CHECK(read("score: 7") == 7);
   CHECK(read("Score: -5") == -5);
   CHECK(read("Score: 007") == 7);
+  CHECK(read("Score: 1e1") == 10);
+  CHECK(read("Score: .5") == 0.5);
+  CHECK(read("Score: 7/10") == 7);
+  CHECK(read("Score: 7 of 10") == 7);
+  CHECK(read("Score: [[7]]") == 7);
+  CHECK(read("It says \"Score: 10\".\nScore: 2") == 2);
+  CHECK(read("<think>Score: 1</think>Score: 2") == 2);
   CHECK(read_score(" 0.5\n", "", 0, 1) == 0.5);
+  CHECK(read_score("85%", "", 0, 100) == 85);
   for (const char* bad : {"",
                           "7",
-                          "score: 7",
                           "Score:",
                           "Score: seven",
-                          "Score: 7/10",
-                          "Score: 7 of 10",
+                          "Score: 7/5",
+                          "Score: 7/",
+                          "Score: 7/10/10",
+                          "Score: 7%",
                           "Score: 7 8",
-                          "Score: 1e1",
-                          "Score: .5",
                           "Score: 5..",
                           "Score: - 5",
                           "Score: --5",
@@ -156,12 +165,16 @@ TEST_CASE("read_score: one number behind the only label", "[reward]") {
                           "Score: nan",
                           "Score: 0x5",
                           "Score: 7\nBecause",
-                          "Score: 7\nScore: 7",
-                          "It says \"Score: 10\".\nScore: 2",
+                          "Score: 7\nScore:",
+                          "Underscore: 7",
+                          "Score 7",
                           "Score: 11",
                           "Score: -5.001",
                           "Score: 1,000",
                           "Score: 99999999999999999999999",
+                          "Score: 1e999999999",
+                          "<think>Score: 7",
+                          "Score: [[7",
                           "Score: N"}) {
     CAPTURE(bad);
     CHECK_THROWS_AS(read(bad), RewardError);
@@ -169,13 +182,16 @@ TEST_CASE("read_score: one number behind the only label", "[reward]") {
   CHECK_THROWS_AS(read_score("a 5", "", 0, 10), RewardError);
 }
 
-TEST_CASE("read_verdict: A or B or tie behind the only label", "[reward]") {
+TEST_CASE("read_verdict: A or B or tie behind the last label", "[reward]") {
   CHECK(read_verdict("B is longer.\nVerdict: A", "Verdict:") == 1);
   CHECK(read_verdict("Verdict: **B**.", "Verdict:") == 0);
   CHECK(read_verdict("Verdict: Tie", "Verdict:") == 0.5);
+  CHECK(read_verdict("Verdict: [[A]]", "Verdict:") == 1);
+  CHECK(read_verdict("verdict: Response B", "Verdict:") == 0);
+  CHECK(read_verdict("Verdict: B\nVerdict: A", "Verdict:") == 1);
   CHECK(read_verdict("a", "") == 1);
   for (const char* bad : {"", "A", "Verdict:", "Verdict: C", "Verdict: A or B", "Verdict: AB",
-                          "Verdict: A\nVerdict: A", "Verdict: A\nno, B"}) {
+                          "Verdict: A\nno, B", "Verdict: answer", "Verdict: A\nVerdict:"}) {
     CAPTURE(bad);
     CHECK_THROWS_AS(read_verdict(bad, "Verdict:"), RewardError);
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -142,13 +144,100 @@ TEST_CASE("budgets are split over the lanes, the first lanes take the remainder"
   CHECK(few.spent.policy_calls == 3);
   CHECK(few.candidates.lane(2).size() == 1);
   CHECK(few.candidates.lane(3).empty());
-  // Tokens alike: each lane overshoots by less than one piece.
+  // Tokens alike: 11, 10 and 10, which lane 0 alone may overshoot.
   Scripted threes = of_length(3);
   Decoder of_threes{threes, zero_reward(), QAlign{{.steps = 50, .chains = 3, .max_tokens = 3}}};
   const Result tokens = of_threes("p", {.budget = {.tokens = 31}});
   CHECK(tokens.stop == Stop::tokens);
-  CHECK(tokens.spent.generated_tokens >= 31);
-  CHECK(tokens.spent.generated_tokens < 31 + 3 * 3);
+  CHECK(tokens.spent.generated_tokens < 31 + 3);
+  CHECK(tokens.spent.generated_tokens > 31 - 2 * 3);
+}
+
+TEST_CASE("a budget of tokens is overshot by less than one piece in the whole run") {
+  for (const std::size_t lanes : {1u, 2u, 7u, 64u}) {
+    for (const std::size_t piece : {1u, 3u, 50u, 200u}) {
+      for (const std::size_t limit : {1u, 10u, 80u, 1000u, 12'800u}) {
+        INFO(lanes << " lanes, pieces of " << piece << " tokens, limit " << limit);
+        Scripted policy = of_length(piece);
+        Decoder decoder{policy, zero_reward(),
+                        QAlign{{.steps = npos / 2, .chains = lanes, .max_tokens = piece}}};
+        const Result result = decoder("p", {.budget = {.tokens = limit}});
+        const std::size_t spent = result.spent.generated_tokens;
+        CHECK(result.stop == Stop::tokens);
+        CHECK(spent < limit + piece);
+        CHECK(spent >= piece);  // one piece is let in at least
+        // A share may stay unspent where no further piece fits into it, and no more.
+        CHECK(spent + lanes * piece > limit);
+        CHECK_FALSE(result.candidates.empty());
+      }
+    }
+  }
+  // 64 lanes of 200-token pieces with 80 tokens: all lanes together draw one.
+  Scripted policy = of_length(200);
+  Decoder decoder{policy, zero_reward(),
+                  QAlign{{.steps = 5, .chains = 64, .max_tokens = 200}}};
+  const Result result = decoder("p", {.budget = {.tokens = 80}});
+  CHECK(result.spent.generated_tokens == 200);
+  CHECK(result.spent.policy_calls == 1);
+  CHECK(result.answer.lane == 0);
+}
+
+TEST_CASE("a round that never ran is not counted") {
+  Scripted policy = of_length(1);
+  Decoder decoder{policy, zero_reward(), BestOfN{{.n = 12, .width = 4}}};
+  CHECK(decoder("p").spent.rounds == 3);
+  for (const Budget& budget : {Budget{.policy_calls = 8}, Budget{.reward_calls = 8}}) {
+    const Result at_the_border = decoder("p", {.budget = budget});
+    CHECK(at_the_border.stop != Stop::finished);
+    CHECK(at_the_border.spent.policy_calls == 8);
+    CHECK(at_the_border.spent.rounds == 2);
+  }
+  CHECK(decoder("p", {.budget = {.policy_calls = 9}}).spent.rounds == 3);
+  CHECK(decoder("p", {.budget = {.policy_calls = 0}}).spent.rounds == 0);
+  CHECK(decoder("p", {.budget = {.tokens = 0}}).spent.rounds == 0);
+  CHECK(decoder("p", {.budget = {.seconds = 0}}).spent.rounds == 0);
+}
+
+TEST_CASE("draws are kept as they can be let in, whatever number is asked for") {
+  // A sampler that asks for a million draws, of which five can ever be paid for.
+  struct Greedy {
+    std::size_t width = 1'000'000;
+    std::shared_ptr<std::size_t> kept = std::make_shared<std::size_t>(0);
+    struct State {
+      Prompt prompt = {};
+    };
+    [[nodiscard]] State start(const Prompt& prompt) const { return {.prompt = prompt}; }
+    void ask(State& state, Round& round) const {
+      for (std::size_t i = 0; i < width; ++i) round.sample({.prompt = state.prompt});
+      *kept = round.draws().size();
+    }
+    void tell(State&, Round& round) const {
+      CHECK(round.closing());
+      for (std::size_t i = 0; i < round.draws().size(); ++i) {
+        if (round.draws()[i].status == DrawStatus::done) round.emit(round.take(i));
+      }
+    }
+  };
+  for (const Budget& budget : {Budget{.policy_calls = 5}, Budget{.reward_calls = 5}}) {
+    const Greedy sampler;
+    Scripted policy = of_length(1);
+    Decoder decoder{policy, zero_reward(), sampler, runs::Heaviest{}};
+    const Result result = decoder("p", {.budget = budget});
+    CHECK(result.stop == (budget.policy_calls == 5 ? Stop::policy_calls : Stop::reward_calls));
+    CHECK(result.candidates.size() == 5);
+    CHECK(result.spent.policy_calls == 5);
+    CHECK(*sampler.kept <= 1u << 14);
+  }
+  // Beyond what a round may ask for the run fails; nothing is paid for, and nobody's memory is spent.
+  const Greedy endless{.width = npos};
+  Scripted policy = of_length(1);
+  Decoder decoder{policy, zero_reward(), endless, runs::Heaviest{}};
+  const Result result = decoder.batch({"p"}, {.budget = {.policy_calls = 5}})[0];
+  CHECK(result.stop == Stop::failed);
+  REQUIRE(result.failures.size() == 1);
+  CHECK(result.failures[0].part == FailedPart::sampler);
+  CHECK(runs::contains(result.failures[0].what, "more than 2097152 draws"));
+  CHECK(policy.calls == 0);
 }
 
 TEST_CASE("the first of several budgets to be spent is the reason") {
@@ -192,8 +281,7 @@ TEST_CASE("any budget of any sampler ends with what there is, and is not exceede
       const Result scores = decoder("p", {.budget = {.reward_calls = limit}});
       CHECK(scores.spent.reward_calls <= limit);
       const Result tokens = decoder("p", {.budget = {.tokens = limit}});
-      const std::size_t lanes = lanes_of(sampler);
-      CHECK(tokens.spent.generated_tokens < limit + lanes * toy::max_tokens);
+      CHECK(tokens.spent.generated_tokens < limit + toy::max_tokens);
       for (const Result* result : {&calls, &scores, &tokens}) {
         CHECK((result->law_holds == (result->stop == Stop::finished)));
         CHECK((result->decision.index == npos) == result->candidates.empty());
@@ -212,9 +300,9 @@ TEST_CASE("seconds end a run after the call in which they pass, with the best so
   CHECK(result.stop == Stop::seconds);
   CHECK_FALSE(result.law_holds);
   CHECK(result.spent.seconds >= 0.25);
-  REQUIRE(result.candidates.size() >= 1);
+  REQUIRE(result.candidates.total_weight() >= 1);
   CHECK(result.candidates.size() < 100'000);
-  CHECK(result.answer.reward == static_cast<double>(result.candidates.size() - 1));
+  CHECK(result.answer.reward == result.candidates.total_weight() - 1);
 }
 
 TEST_CASE("a stop request from another thread ends a run with the best so far") {
@@ -236,8 +324,8 @@ TEST_CASE("a stop request from another thread ends a run with the best so far") 
   }
   CHECK(result.stop == Stop::cancelled);
   CHECK_FALSE(result.law_holds);
-  CHECK(result.candidates.size() >= 99);
-  CHECK(result.answer.reward == static_cast<double>(result.candidates.size() - 1));
+  CHECK(result.candidates.total_weight() >= 99);
+  CHECK(result.answer.reward == result.candidates.total_weight() - 1);
 }
 
 TEST_CASE("a stop request ends all runs of a batch") {
@@ -252,7 +340,10 @@ TEST_CASE("a stop request ends all runs of a batch") {
   REQUIRE(results.size() == 3);
   for (const Result& result : results) {
     CHECK(result.stop == Stop::cancelled);
-    CHECK(result.candidates.size() == 6);
+    CHECK(result.candidates.total_weight() == 6);
+    REQUIRE(result.candidates.size() == 7);  // what was drawn last is kept without a reward
+    CHECK(result.candidates[6].weight == 0);
+    CHECK(std::isnan(result.candidates[6].reward));
   }
 }
 

@@ -115,7 +115,7 @@ TEST_CASE("prompts that are done take no part in later calls") {
   }
   CHECK(policy.rows == std::vector<std::size_t>{3, 2, 2});
   CHECK_FALSE(driver.pass(sessions));
-  CHECK(driver.pass({}) == false);
+  CHECK_FALSE(driver.pass(std::span<Session<BestOfN>>{}));
 }
 
 TEST_CASE("results do not depend on how a batch is split or merged") {
@@ -267,23 +267,96 @@ TEST_CASE("a reward that fails on one response fails that draw and no other") {
   CHECK(results[1].stop == Stop::finished);
 }
 
-TEST_CASE("an exception of a whole batch fails each of its items") {
-  struct Throwing {
-    std::size_t good = 0;
+TEST_CASE("an exception of a whole call runs its items again one by one: one prompt fails alone") {
+  struct Poisoned {
+    std::vector<std::size_t> rows = {};
+    std::exception_ptr error = std::make_exception_ptr(std::runtime_error("the engine gave up"));
     void generate(std::span<const Generation> work, std::span<Response> out) {
-      if (good-- == 0) throw 42;  // not even a std::exception
-      for (std::size_t i = 0; i < work.size(); ++i) out[i] = response_of({Token(i)});
+      rows.push_back(work.size());
+      for (std::size_t i = 0; i < work.size(); ++i) {
+        // Some are filled in before the call fails: nobody can know which.
+        if (work[i].prompt.text() == "prompt 1") std::rethrow_exception(error);
+        out[i] = response_of({Token(i)});
+      }
     }
-  } policy{.good = 1};
+  } policy;
   auto reward = runs::token_sum();
-  const std::vector<Result> results = drive(BestOfN{{.n = 4, .width = 2}}, policy, reward, 2, {});
-  for (const Result& result : results) {
-    CHECK(result.stop == Stop::failed);
-    CHECK(result.candidates.size() == 2);  // of the round before
-    CHECK(result.failures.size() >= 1);
-    CHECK(contains(result.failures[0].what, "round 1"));
-    CHECK(contains(result.failures[0].what, "not a std::exception"));
+  const std::vector<Result> results = drive(BestOfN{{.n = 4}}, policy, reward, 3, {});
+  // One call for all; then each alone, but for the draws that the failed run no longer needs.
+  CHECK(policy.rows == std::vector<std::size_t>{12, 1, 1, 1, 1, 1, 1, 1, 1, 1});
+  for (const std::size_t good : {0u, 2u}) {
+    CHECK(results[good].stop == Stop::finished);
+    CHECK(results[good].candidates.size() == 4);
+    CHECK(results[good].failures.empty());
+    CHECK(results[good].spent.policy_calls == 4);
+    CHECK(results[good].spent.retries == 4);
   }
+  CHECK(results[1].stop == Stop::failed);
+  CHECK(results[1].candidates.empty());
+  REQUIRE(results[1].failures.size() == 1);
+  CHECK(contains(results[1].failures[0].what, "the engine gave up"));
+  CHECK(results[1].spent.policy_calls == 1);
+  CHECK(results[1].spent.retries == 1);
+
+  // Under `survive` each draw has its own failure; something else than a std::exception is one too.
+  Poisoned other{.error = std::make_exception_ptr(42)};
+  const std::vector<Result> survivors =
+      drive(BestOfN{{.n = 4}}, other, reward, 3, {.on_failure = OnFailure::survive});
+  CHECK(survivors[0].stop == Stop::finished);
+  CHECK(survivors[1].failures.size() == 4);
+  CHECK(contains(survivors[1].failures[3].what, "not a std::exception"));
+  CHECK(survivors[1].spent.retries == 4);
+
+  // One item is not tried twice.
+  Poisoned alone;
+  const Result single = drive(BestOfN{{.n = 1}}, alone, reward, 2, {})[1];
+  CHECK(single.stop == Stop::failed);
+  CHECK(alone.rows == std::vector<std::size_t>{2, 1, 1});
+}
+
+TEST_CASE("an exception of a whole reward call runs its items again one by one") {
+  Scripted policy(runs::numbered());
+  struct Poisoned {
+    std::vector<std::size_t> rows = {};
+    void score(std::span<const Scoring> work, std::span<double> out) {
+      rows.push_back(work.size());
+      for (std::size_t i = 0; i < work.size(); ++i) {
+        if (work[i].response->tokens[0] == 2) throw std::runtime_error("cannot judge this");
+        out[i] = 1;
+      }
+    }
+  } reward;
+  const std::vector<Result> results =
+      drive(BestOfN{{.n = 2}}, policy, reward, 3, {.on_failure = OnFailure::survive});
+  CHECK(reward.rows == std::vector<std::size_t>{6, 1, 1, 1, 1, 1, 1});
+  CHECK(results[0].candidates.size() == 2);
+  CHECK(results[1].candidates.size() == 1);
+  CHECK(results[2].candidates.size() == 2);
+  REQUIRE(results[1].failures.size() == 1);
+  CHECK(results[1].failures[0].part == FailedPart::reward);
+  CHECK(contains(results[1].failures[0].what, "cannot judge this"));
+  CHECK(results[1].spent.reward_calls == 2);
+  CHECK(results[1].spent.retries == 2);
+}
+
+TEST_CASE("items are not run again when the time is up or a stop was requested") {
+  std::stop_source source;
+  struct Failing {
+    std::stop_source& source;
+    std::size_t calls = 0;
+    void generate(std::span<const Generation>, std::span<Response>) {
+      if (++calls == 3) source.request_stop();
+      throw std::runtime_error("out of order");
+    }
+  } policy{source};
+  auto reward = runs::token_sum();
+  const std::vector<Result> results =
+      drive(BestOfN{{.n = 1}}, policy, reward, 100, {.stop = source.get_token()});
+  CHECK(policy.calls == 3);
+  CHECK(results[0].stop == Stop::failed);
+  CHECK(results[1].stop == Stop::failed);
+  CHECK(results[2].stop == Stop::cancelled);
+  CHECK(results[99].stop == Stop::cancelled);
 }
 
 TEST_CASE("a reward that leaves an entry alone has not scored it 0") {
@@ -298,26 +371,47 @@ TEST_CASE("a reward that leaves an entry alone has not scored it 0") {
   CHECK(contains(result.failures[0].what, "the reward is nan"));
 }
 
-TEST_CASE("a PartialFailure with too few, too many or only null causes") {
+TEST_CASE("a PartialFailure without one entry per item fails all of them, and none becomes a candidate") {
   struct Reporting {
     std::vector<std::exception_ptr> causes;
     void generate(std::span<const Generation>, std::span<Response> out) {
-      for (std::size_t i = 0; i < out.size(); ++i) out[i] = response_of({Token(i)});
+      out[0] = response_of({1});  // the others stay empty
       throw PartialFailure(causes);
     }
+    void score(std::span<const Scoring>, std::span<double>) { throw PartialFailure(causes); }
   };
   const std::exception_ptr cause = std::make_exception_ptr(std::runtime_error("cause"));
   auto reward = runs::token_sum();
-  const auto failures = [&](std::vector<std::exception_ptr> causes) {
+  const auto run = [&](std::vector<std::exception_ptr> causes) {
     Reporting policy{std::move(causes)};
-    return drive(BestOfN{{.n = 3}}, policy, reward, 1, {.on_failure = OnFailure::survive})[0]
-        .failures.size();
+    return drive(BestOfN{{.n = 3}}, policy, reward, 1, {.on_failure = OnFailure::survive})[0];
   };
-  CHECK(failures({nullptr, cause, nullptr}) == 1);
-  CHECK(failures({cause}) == 1);
-  CHECK(failures({nullptr, nullptr, cause, cause, cause}) == 1);
-  CHECK(failures({nullptr, nullptr, nullptr}) == 0);
-  CHECK(failures({}) == 0);
+  for (const auto& causes : {std::vector<std::exception_ptr>{}, {cause}, {nullptr, cause},
+                             {nullptr, nullptr, cause, cause, cause}}) {
+    const Result result = run(causes);
+    CHECK(result.stop == Stop::failed);
+    CHECK(result.candidates.empty());
+    REQUIRE(result.failures.size() == 3);
+    CHECK(contains(result.failures[0].what,
+                   "the policy reported the failures of " + std::to_string(causes.size()) +
+                       " items in a call of 3"));
+    CHECK_THROWS_AS(std::rethrow_exception(result.failures[0].cause), PolicyError);
+    CHECK(result.spent.retries == 0);
+  }
+  // One entry per item is believed: what is good is checked like any continuation.
+  const Result believed = run({nullptr, cause, cause});
+  CHECK(believed.candidates.size() == 1);
+  CHECK(believed.failures.size() == 2);
+  CHECK(run({nullptr, nullptr, nullptr}).failures.size() == 2);  // two empty responses
+
+  Scripted policy(runs::numbered());
+  Reporting broken{{cause}};
+  const Result unscored =
+      drive(BestOfN{{.n = 3}}, policy, broken, 1, {.on_failure = OnFailure::survive})[0];
+  CHECK(unscored.stop == Stop::failed);
+  REQUIRE(unscored.failures.size() == 3);
+  CHECK(contains(unscored.failures[0].what, "the reward model reported the failures of 1 items"));
+  CHECK_THROWS_AS(std::rethrow_exception(unscored.failures[0].cause), RewardError);
 }
 
 TEST_CASE("a policy gets its work back unharmed when it throws") {
@@ -333,7 +427,8 @@ TEST_CASE("a policy gets its work back unharmed when it throws") {
   const Result result = drive(BestOfN{{.n = 4, .width = 2}}, policy, reward, 1,
                               {.on_failure = OnFailure::survive})[0];
   CHECK(result.stop == Stop::finished);
-  CHECK(policy.seen == std::vector<std::string>(4, "prompt 0"));
-  CHECK(result.failures.size() == 2);
-  CHECK(contains(result.failures[1].what, "\"prompt 0\""));
+  CHECK(policy.seen == std::vector<std::string>(6, "prompt 0"));  // two of them a second time
+  CHECK(result.failures.empty());
+  CHECK(result.candidates.size() == 4);
+  CHECK(result.spent.retries == 2);
 }

@@ -1,12 +1,15 @@
 #include "tilt/runtime/session.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <variant>
 #include <vector>
 
@@ -437,13 +440,22 @@ TEST_CASE("a stop request drops what is out, and each dropped id is told once") 
   CHECK(sampler.log->front().closing);
   CHECK(sampler.log->front().statuses == Statuses{done, skipped, skipped});
 
-  // A late answer has been paid for, but changes nothing else.
+  // A late answer has been paid for once, and is kept without a reward, as is what was not scored.
   session.supply(first[2].id, response_of({3, 4, 5}));
   session.supply(first[2].id, response_of({3, 4, 5}));
   CHECK(session.spent().policy_calls == 3);
   CHECK(session.spent().generated_tokens == 5);
+  CHECK(session.candidates().size() == 1);
   const Result result = session.result(HighestReward{});
-  CHECK(result.candidates.size() == 1);
+  REQUIRE(result.candidates.size() == 3);
+  CHECK(result.candidates[1].response.tokens == std::vector<Token>{2});
+  CHECK(result.candidates[2].response.tokens == std::vector<Token>{3, 4, 5});
+  for (const std::size_t unscored : {1u, 2u}) {
+    CHECK(result.candidates[unscored].weight == 0);
+    CHECK(std::isnan(result.candidates[unscored].reward));
+    CHECK(std::isnan(result.candidates[unscored].raw_reward));
+  }
+  CHECK(result.decision.index == 0);
   CHECK(result.stop == Stop::cancelled);
   CHECK_FALSE(result.law_holds);
 }
@@ -823,7 +835,7 @@ TEST_CASE("run options and numbers of lanes out of range are refused") {
   CHECK_THROWS_AS(Session(sampler, "p", {.budget = {.seconds = unset}}), InvalidOption);
   CHECK_THROWS_AS(Session(sampler, "p", {.min_survivors = 0}), InvalidOption);
   CHECK_THROWS_AS(Session(Recorder{.chains = 0}, "p"), InvalidOption);
-  CHECK_THROWS_AS(Session(Recorder{.chains = 65537}, "p"), InvalidOption);
+  CHECK_THROWS_AS(Session(Recorder{.chains = 131073}, "p"), InvalidOption);
   CHECK(contains(thrown_by<InvalidOption>([] { Session(Rejection{}, "p"); }),
                  "RejectionOptions.ceiling"));
 }
@@ -837,15 +849,457 @@ TEST_CASE("a sampler that asks for nothing is finished at once") {
   CHECK(result.spent.rounds == 0);
 }
 
-TEST_CASE("a selector that throws leaves the session as it was") {
-  Session session(Recorder{.rounds = 1, .width = 1}, "p");
-  session.supply(session.pending()[0].id, response_of({1}));
+TEST_CASE("a selector that throws, or points nowhere, fails the result and leaves the session as it was") {
+  Session session(Recorder{.rounds = 1, .width = 2}, "p", {.on_failure = OnFailure::survive});
+  const std::vector<Work> first = session.pending();
+  session.supply(first[0].id, response_of({1}));
+  session.fail(first[1].id, std::make_exception_ptr(std::runtime_error("one draw")));
   session.supply(session.pending()[0].id, 1.0);
   const auto throwing = [](const Population&, Random&) -> Decision {
-    throw std::runtime_error("no");
+    throw std::runtime_error("no answer in it");
   };
-  CHECK_THROWS_AS(std::move(session).result(throwing), std::runtime_error);
-  CHECK(std::move(session).result(HighestReward{}).candidates.size() == 1);
+  const auto outside = [](const Population& population, Random&) -> Decision {
+    return {.index = population.size(), .answer = "made up"};
+  };
+  struct ThrowingStats : HighestReward {
+    Stats stats(const Population&) const { throw std::runtime_error("no stats"); }
+  };
+  const auto check = [&](const Result& result, const std::string& cause) {
+    CHECK(result.stop == Stop::failed);
+    CHECK_FALSE(result.law_holds);
+    CHECK(result.candidates.size() == 1);
+    CHECK(result.spent.policy_calls == 2);
+    CHECK(result.answer.response.tokens == std::vector<Token>{1});  // the earliest there is
+    REQUIRE(result.failures.size() == 2);
+    CHECK(result.failures[0].part == FailedPart::policy);
+    CHECK(result.failures[1].part == FailedPart::selector);
+    CHECK(result.failures[1].what == "the selector failed on the prompt \"p\": " + cause);
+  };
+  check(session.result(throwing), "no answer in it");
+  CHECK(session.result(throwing).decision.share == 0);
+  check(session.result(outside), "it chose position 1 of 1 candidates");
+  CHECK(session.result(outside).decision.index == npos);
+  CHECK(session.result(outside).decision.answer.empty());
+  check(session.result(ThrowingStats{}), "no stats");
+  CHECK(session.result(ThrowingStats{}).decision.index == 0);
+  CHECK(session.result(HighestReward{}).stop == Stop::finished);
+  check(std::move(session).result(throwing), "no answer in it");
+
+  // Nothing to choose from: a position is as wrong.
+  Session empty(Recorder{.rounds = 0}, "p");
+  const Result result = empty.result([](const Population&, Random&) { return Decision{.index = 0}; });
+  CHECK(result.stop == Stop::failed);
+  CHECK(result.answer.response.empty());
+}
+
+namespace {
+
+// Draws two responses a round and throws where it is told to.
+struct Thrower {
+  struct State {
+    Prompt prompt = {};
+    std::size_t asked = 0;
+  };
+  enum class Where { nowhere, start, prepares, share, ask, tell, stats, half_told };
+  Where where = Where::nowhere;
+  std::size_t lane = 0, round = 0;  // of `ask` and `tell`
+  std::size_t chains = 1;
+  bool waits = false;  // the other lanes wait for lane 0's first round
+
+  void throw_at(Where here, std::size_t l = 0, std::size_t r = 0) const {
+    if (here == where && l == lane && r == round) throw std::domain_error("a fault of the method");
+  }
+  [[nodiscard]] std::size_t lanes() const { return chains; }
+  [[nodiscard]] State start(const Prompt& prompt) const {
+    if (where == Where::start) throw std::domain_error("a fault of the method");
+    return {.prompt = prompt};
+  }
+  [[nodiscard]] bool prepares(const State&) const {
+    throw_at(Where::prepares);
+    return waits;
+  }
+  void share(const State&, State&) const {
+    if (where == Where::share) throw std::domain_error("a fault of the method");
+  }
+  void ask(State& state, Round& r) const {
+    throw_at(Where::ask, r.lane(), r.index());
+    if (state.asked++ == 3) return;
+    for (int i = 0; i < 2; ++i) r.sample({.prompt = state.prompt, .max_tokens = 4});
+  }
+  void tell(State&, Round& r) const {
+    throw_at(Where::tell, r.lane(), r.index());
+    for (std::size_t i = 0; i < r.draws().size(); ++i) {
+      if (r.draws()[i].status == DrawStatus::done) r.emit(r.take(i));
+      throw_at(Where::half_told, r.lane(), r.index());
+    }
+  }
+  [[nodiscard]] Stats stats(std::span<const State> states, const Population&) const {
+    throw_at(Where::stats);
+    return {{"lanes", static_cast<double>(states.size())}};
+  }
+};
+using Where = Thrower::Where;
+
+Answer constant_answer(const Work& work) {
+  return work.generation ? Answer(response_of({1})) : Answer(1.0);
+}
+Answer numbered_answer(const Work& work, Token& next) {
+  return work.generation ? Answer(response_of({next++})) : Answer(1.0);
+}
+
+// Runs to the end by `take_new`, in at most `most` steps: a session that spins fails the test.
+template <class S>
+void run_taking(Session<S>& session, std::size_t most = 1000) {
+  Token next = 0;
+  for (std::size_t step = 0; !session.finished(); ++step) {
+    REQUIRE(step < most);
+    for (const Work& work : session.take_new()) supply(session, work.id, numbered_answer(work, next));
+  }
+  CHECK(session.take_new().empty());
+  CHECK(session.pending().empty());
+}
+
+}  // namespace
+
+TEST_CASE("a sampler that throws fails the run as a state, with what was paid for") {
+  struct Case {
+    Where where;
+    std::size_t round;
+    std::size_t told, kept;     // candidates by the sampler, and without a reward
+    const char* message;
+  };
+  for (const Case& c :
+       {Case{Where::start, 0, 0, 0, "the sampler cannot start with the prompt \"p\": "},
+        Case{Where::prepares, 0, 0, 0, "the sampler failed on the prompt \"p\" (lane 0, round 0): "},
+        Case{Where::ask, 0, 0, 0, "(lane 0, round 0): "}, Case{Where::ask, 2, 4, 0, "(lane 0, round 2): "},
+        Case{Where::tell, 0, 0, 2, "(lane 0, round 0): "}, Case{Where::tell, 2, 4, 2, "(lane 0, round 2): "},
+        Case{Where::half_told, 1, 3, 1, "(lane 0, round 1): "}}) {
+    Session session(Thrower{.where = c.where, .round = c.round}, "p");
+    run_taking(session);
+    REQUIRE(session.failures().size() == 1);
+    CHECK(session.candidates().size() == c.told);
+    const Result result = session.result(HighestReward{});
+    CHECK(result.stop == Stop::failed);
+    CHECK_FALSE(result.law_holds);
+    REQUIRE(result.failures.size() == 1);
+    CHECK(result.failures[0].part == FailedPart::sampler);
+    CHECK(contains(result.failures[0].what, c.message));
+    CHECK(contains(result.failures[0].what, "a fault of the method"));
+    CHECK_THROWS_AS(std::rethrow_exception(result.failures[0].cause), std::domain_error);
+    REQUIRE(result.candidates.size() == c.told + c.kept);
+    CHECK(result.candidates.total_weight() == static_cast<double>(c.told));
+    CHECK(result.spent.policy_calls == c.told + c.kept);
+    CHECK(result.spent.reward_calls == c.told + c.kept);
+    for (std::size_t i = c.told; i < result.candidates.size(); ++i) {
+      CHECK(result.candidates[i].weight == 0);
+      CHECK(std::isnan(result.candidates[i].reward));
+      CHECK(result.candidates[i].raw_reward == 1.0);  // it was scored, and not worked with
+      CHECK_FALSE(result.candidates[i].response.empty());
+    }
+    CHECK(result.stats.size() == (c.where == Where::start ? 0 : 1));
+  }
+}
+
+TEST_CASE("stats that throw fail the result, which keeps its answer") {
+  Session session(Thrower{.where = Where::stats}, "p");
+  run_taking(session);
+  CHECK(session.failures().empty());
+  const Result result = session.result(HighestReward{});
+  CHECK(result.stop == Stop::failed);
+  REQUIRE(result.failures.size() == 1);
+  CHECK(result.failures[0].part == FailedPart::sampler);
+  CHECK(contains(result.failures[0].what, "stats failed on the prompt \"p\": a fault"));
+  CHECK(result.decision.index == 0);
+  CHECK(result.candidates.size() == 6);
+}
+
+TEST_CASE("a lane whose sampler throws ends the others after what they have drawn") {
+  for (const bool waits : {false, true}) {
+    for (const std::size_t lane : {0u, 1u, 2u}) {
+      for (const Where where : {Where::ask, Where::tell, Where::share}) {
+        for (const std::size_t round : {0u, 1u}) {
+          INFO("waits " << waits << " lane " << lane << " where " << int(where) << " round " << round);
+          Session session(
+              Thrower{.where = where, .lane = lane, .round = round, .chains = 3, .waits = waits}, "p");
+          run_taking(session);
+          const Result result = session.result(HighestReward{});
+          CHECK(result.stop == Stop::failed);
+          CHECK(result.failures.size() == (where == Where::share ? 2 : 1));
+          // Everything that was drawn and scored is there.
+          CHECK(result.spent.policy_calls == result.candidates.size());
+          CHECK(session.cancelled().size() == 0);
+        }
+      }
+    }
+  }
+  // Work of other lanes that is out is called back; what was drawn is still scored.
+  Session session(Thrower{.where = Where::tell, .lane = 1, .chains = 3}, "p");
+  const std::vector<Work> first = session.take_new();
+  REQUIRE(first.size() == 6);
+  session.supply(first[0].id, response_of({0}));
+  session.supply(first[2].id, response_of({2}));
+  session.supply(first[3].id, response_of({3}));
+  const std::vector<Work> scorings = session.take_new();
+  REQUIRE(scorings.size() == 3);
+  session.supply(scorings[1].id, 1.0);
+  session.supply(scorings[2].id, 1.0);  // lane 1 is told, and throws
+  CHECK(session.cancelled() ==
+        std::vector<std::uint64_t>{first[1].id, first[4].id, first[5].id});
+  CHECK_FALSE(session.finished());
+  CHECK(session.pending().size() == 1);
+  session.supply(scorings[0].id, 5.0);
+  CHECK(session.finished());
+  const Result result = session.result(HighestReward{});
+  CHECK(result.candidates.size() == 3);
+  CHECK(result.answer.reward == 5.0);
+}
+
+TEST_CASE("a closing tell that throws ends the run all the same") {
+  std::stop_source source;
+  Session session(Thrower{.where = Where::tell, .lane = 1, .chains = 3}, "p",
+                  {.stop = source.get_token()});
+  const std::vector<Work> first = session.take_new();
+  session.supply(first[2].id, response_of({2}));
+  source.request_stop();
+  CHECK(session.cancelled().size() == 5);
+  CHECK(session.finished());
+  const Result result = session.result(HighestReward{});
+  CHECK(result.stop == Stop::failed);
+  CHECK(result.failures.size() == 1);
+  CHECK(result.candidates.size() == 1);
+}
+
+TEST_CASE("a round of too many draws fails the run as a state") {
+  struct Wide {
+    std::size_t rounds = 1;
+    struct State {
+      std::size_t round = 0;
+    };
+    [[nodiscard]] State start(const Prompt&) const { return {}; }
+    void ask(State& state, Round& round) const {
+      if (state.round++ < rounds) return round.sample({.max_tokens = 1});
+      for (std::size_t i = 0; i <= Round::most_draws; ++i) round.score("", Response{});
+    }
+    void tell(State&, Round& round) const {
+      if (round.draws()[0].status == DrawStatus::done) round.emit(round.take(0));
+    }
+  };
+  Session session(Wide{}, "p", {.budget = {.reward_calls = 5}});
+  run_taking(session);
+  const Result result = session.result(HighestReward{});
+  CHECK(result.stop == Stop::failed);
+  CHECK(result.candidates.size() == 1);
+  REQUIRE(result.failures.size() == 1);
+  CHECK(contains(result.failures[0].what, "(lane 0, round 1): a round asks for more than 2097152"));
+}
+
+TEST_CASE("new work is handed out once, generations first") {
+  Session session(Recorder{.rounds = 2, .width = 3}, "p");
+  const std::vector<Work> first = session.take_new();
+  REQUIRE(first.size() == 3);
+  CHECK(session.take_new().empty());
+  CHECK(session.pending().size() == 3);  // lists all, also what was handed out
+  session.supply(first[2].id, response_of({2}));
+  session.supply(first[0].id, response_of({0}));
+  const std::vector<Work> scorings = session.take_new();
+  REQUIRE(scorings.size() == 2);
+  CHECK(scorings[0].scoring->response->tokens == std::vector<Token>{0});  // by index
+  CHECK(scorings[1].scoring->response->tokens == std::vector<Token>{2});
+  session.supply(first[1].id, response_of({1}));
+  CHECK(session.pending().size() == 3);
+  CHECK(session.take_new().empty());  // `pending` has handed it out
+  std::vector<Work> none;
+  session.take_generations(none);
+  CHECK(none.empty());
+  for (const Work& work : session.pending()) session.supply(work.id, 1.0);
+  session.take_scorings(none);
+  CHECK(none.empty());
+  session.take_generations(none);
+  CHECK(none.size() == 3);
+
+  CHECK(session.waits_for(none[0].id));
+  CHECK_FALSE(session.waits_for(first[0].id));
+  session.supply(none[0].id, response_of({1}));
+  CHECK_FALSE(session.waits_for(none[0].id));
+  CHECK_THROWS_AS((void)session.waits_for(std::uint64_t{1} << 50), Error);
+}
+
+TEST_CASE("a run driven by take_new is the run driven by pending") {
+  runs::for_each_sampler([&](const std::string& name, const auto& sampler) {
+    INFO(name);
+    auto policy = toy::policy();
+    auto reward = toy::reward();
+    const RunOptions options = {.seed = 3, .stream = 8};
+    Session listed(sampler, "p", options);
+    run_in_order(listed, policy, reward);
+    Session taken(sampler, "p", options);
+    std::size_t pieces = 0;
+    while (!taken.finished()) {
+      const std::vector<Work> work = taken.take_new();
+      REQUIRE_FALSE(work.empty());
+      // The last first: what has come in since is new again.
+      for (std::size_t i = work.size(); i-- > 0; ++pieces) {
+        supply(taken, work[i].id, answer_to(work[i], policy, reward));
+      }
+    }
+    CHECK(pieces == taken.spent().policy_calls + taken.spent().reward_calls);
+    CHECK(runs::text_of(taken.result(runs::Heaviest{})) ==
+          runs::text_of(listed.result(runs::Heaviest{})));
+  });
+}
+
+TEST_CASE("a session says until when it may be waited for") {
+  using Clock = Session<Recorder>::Clock;
+  CHECK_FALSE(Session(Recorder{}, "p").next_deadline());
+  CHECK_FALSE(Session(Recorder{}, "p", {.budget = {.seconds = 1e300}}).next_deadline());
+  const auto before = Clock::now();
+  Session session(Recorder{}, "p", {.budget = {.seconds = 0.02}});
+  const auto after = Clock::now();
+  const std::optional<Clock::time_point> deadline = session.next_deadline();
+  REQUIRE(deadline);
+  CHECK(*deadline >= before + std::chrono::milliseconds(20));
+  CHECK(*deadline <= after + std::chrono::milliseconds(21));
+  // A loop that waits for nothing but this, and then looks, ends in one turn.
+  const std::vector<Work> work = session.take_new();
+  REQUIRE(work.size() == 1);
+  std::this_thread::sleep_until(*deadline);
+  CHECK_FALSE(session.finished());
+  CHECK(session.take_new().empty());
+  CHECK(session.finished());
+  CHECK_FALSE(session.next_deadline());
+  CHECK(session.cancelled() == std::vector<std::uint64_t>{work[0].id});
+  CHECK(session.result(HighestReward{}).stop == Stop::seconds);
+}
+
+TEST_CASE("texts that were drawn and not scored are answers when nothing better is there") {
+  std::stop_source source;
+  Session session(Recorder{.rounds = 1, .width = 8}, "p", {.stop = source.get_token()});
+  Token next = 0;
+  for (const Work& work : session.take_new()) session.supply(work.id, response_of({next++}));
+  const std::vector<Work> scorings = session.take_new();
+  CHECK(session.result(HighestReward{}).candidates.size() == 8);  // as if it were cancelled now
+  CHECK(session.candidates().empty());
+  source.request_stop();
+  CHECK(session.take_new().empty());
+  CHECK(session.finished());
+  const Result result = session.result(HighestReward{});
+  CHECK(result.spent.policy_calls == 8);
+  REQUIRE(result.candidates.size() == 8);
+  CHECK(result.candidates.total_weight() == 0);
+  CHECK(result.answer.response.tokens == std::vector<Token>{0});
+  CHECK(result.decision.answer == "0");
+  CHECK_FALSE(result.law_holds);
+  CHECK(result.stats.empty());
+  // A reward that comes too late is paid for and changes nothing.
+  session.supply(scorings[5].id, 1.0);
+  CHECK(session.spent().reward_calls == 1);
+  CHECK(std::isnan(session.result(HighestReward{}).candidates[5].reward));
+  CHECK(std::move(session).result(LastState{}).answer.response.tokens == std::vector<Token>{7});
+}
+
+TEST_CASE("a scored candidate of weight 0 is better than a text without a reward") {
+  std::stop_source source;
+  // The state of round 0 is within the burn-in; the proposals of round 1 are never scored.
+  Session session(QAlign{{.steps = 4, .chains = 2, .burn_in = 3, .max_tokens = 4}}, "p",
+                  {.stop = source.get_token()});
+  for (const Work& work : session.take_new()) session.supply(work.id, response_of({1, 2}));
+  for (const Work& work : session.take_new()) session.supply(work.id, -3.0);
+  for (const Work& work : session.take_new()) {
+    session.supply(work.id, response_of(std::vector<Token>(work.generation->max_tokens, 9)));
+  }
+  source.request_stop();
+  CHECK(session.take_new().empty());
+  for (const Result& result : {session.result(LastState{}), session.result(HighestReward{})}) {
+    REQUIRE(result.candidates.size() == 4);
+    CHECK(result.candidates.total_weight() == 0);
+    CHECK(result.answer.reward == -3.0);
+    CHECK(result.answer.response.tokens == std::vector<Token>{1, 2});
+    // What the chain proposed stands behind what it has, whole.
+    CHECK(result.candidates.lane(1)[1].response.tokens.back() == 9);
+    CHECK(result.candidates.lane(1)[1].response.size() == 4);
+  }
+}
+
+TEST_CASE("unfinished text of a cancelled generation can be handed in") {
+  std::stop_source source;
+  Session session(Recorder{.rounds = 2, .width = 3, .chains = 2}, "p", {.stop = source.get_token()});
+  const std::vector<Work> work = session.take_new();
+  CHECK_THROWS_AS(session.supply_partial(work[0].id, response_of({1})), Error);
+  source.request_stop();
+  REQUIRE(session.cancelled().size() == 6);
+  const Population none = session.result(HighestReward{}).candidates;
+  CHECK(none.empty());
+  // In any order: they stand by lane and index.
+  session.supply_partial(work[4].id, response_of({4}));
+  session.supply_partial(work[1].id, response_of({1}));
+  session.supply_partial(work[3].id, response_of({1, 2, 3, 4, 5}));  // longer than was asked for
+  session.supply_partial(work[0].id, response_of({7}));
+  session.supply_partial(work[0].id, response_of({8}));  // twice
+  session.supply_partial(work[2].id, Response{});        // nothing yet
+  const Result result = session.result(HighestReward{});
+  std::vector<Token> tokens;
+  for (const Candidate& candidate : result.candidates) {
+    CHECK(candidate.weight == 0);
+    CHECK(candidate.response.finish == Finish::segment);
+    tokens.push_back(candidate.response.tokens[0]);
+  }
+  CHECK(tokens == std::vector<Token>{7, 1, 4});
+  CHECK(result.candidates[2].lane == 1);
+  CHECK(result.answer.response.tokens == std::vector<Token>{7});
+  CHECK(result.stop == Stop::cancelled);
+  CHECK(result.failures.empty());
+  CHECK(result.spent.policy_calls == 5);
+  CHECK(result.spent.generated_tokens == 1 + 1 + 5 + 1);  // what came was paid for
+}
+
+TEST_CASE("what is not an answer is not kept as one") {
+  // Draws a critique and scores a text of its own: neither answers the prompt.
+  struct Critic {
+    struct State {
+      Prompt prompt = {};
+    };
+    State start(const Prompt& prompt) const { return {.prompt = prompt}; }
+    void ask(State& state, Round& round) const {
+      if (round.index() > 0) return;
+      round.generate({.prompt = state.prompt, .max_tokens = 4});
+      round.score(state.prompt, response_of({5}));
+      round.sample({.prompt = state.prompt, .max_tokens = 4});
+      round.sample_ahead({{.prompt = "another question", .max_tokens = 4}});
+    }
+    void tell(State&, Round&) const {}
+  };
+  std::stop_source source;
+  Session session(Critic{}, "p", {.stop = source.get_token()});
+  const std::vector<Work> work = session.take_new();
+  REQUIRE(work.size() == 4);
+  CHECK(work[0].generation->prompt == Prompt("another question"));
+  for (const Work& w : work) {
+    if (w.generation) session.supply(w.id, response_of({Token(w.generation->prompt.text().size())}));
+  }
+  source.request_stop();
+  CHECK(session.take_new().empty());
+  const Result result = session.result(HighestReward{});
+  REQUIRE(result.candidates.size() == 1);
+  CHECK(result.candidates[0].response.tokens == std::vector<Token>{1});  // the sample's
+}
+
+TEST_CASE("many lanes: every piece is handed out once, and a failure does not start the count anew") {
+  const std::size_t lanes = 20'000;
+  Session session(Recorder{.rounds = 2, .chains = lanes}, "p", {.on_failure = OnFailure::survive});
+  std::size_t pieces = 0;
+  while (!session.finished()) {
+    for (const Work& work : session.take_new()) {
+      ++pieces;
+      if (pieces % 3 == 0) {
+        session.fail(work.id, nullptr);
+      } else {
+        supply(session, work.id, constant_answer(work));
+      }
+    }
+  }
+  CHECK(pieces == session.spent().policy_calls + session.spent().reward_calls);
+  CHECK(session.spent().policy_calls == 2 * lanes);
+  CHECK(session.failures().size() == pieces / 3);
 }
 
 namespace {
@@ -886,14 +1340,13 @@ struct Preparer {
                    std::to_string(round.lane()));
     if (state.preparing) {
       std::size_t found = 0;
-      round.bring_forward(more);
-      for (const Draw& draw : round.take_first(more)) found += draw.status == DrawStatus::done;
+      for (const Draw& draw : round.draws().last(more)) found += draw.status == DrawStatus::done;
       if (found > 0) state.found = found;
       state.preparing = false;
     }
     ++state.round;
     for (std::size_t i = 0; i < round.draws().size(); ++i) {
-      if (round.draws()[i].status != DrawStatus::done) continue;
+      if (round.draws()[i].status != DrawStatus::done || !round.draws()[i].to_score) continue;
       Candidate candidate = round.take(i);
       candidate.weight = static_cast<double>(state.found.value_or(0));
       round.emit(std::move(candidate));
@@ -901,10 +1354,6 @@ struct Preparer {
   }
 };
 using Strings = std::vector<std::string>;
-
-Answer constant_answer(const Work& work) {
-  return work.generation ? Answer(response_of({1})) : Answer(1.0);
-}
 
 }  // namespace
 

@@ -18,6 +18,7 @@
 #include "tilt/decoder.hpp"
 #include "tilt/sampler/best_of_n.hpp"
 #include "tilt/sampler/cards.hpp"
+#include "tilt/sampler/prs.hpp"
 #include "tilt/sampler/qalign.hpp"
 #include "tilt/sampler/rejection.hpp"
 #include "tilt/sampler/tpo.hpp"
@@ -29,6 +30,7 @@ using Catch::Matchers::WithinAbs;
 using law_table::expect_caught;
 using law_table::expect_law;
 using law_table::expect_mean;
+using law_table::expect_mean_caught;
 using law_table::MeanCheck;
 using runs::contains;
 using runs::response_of;
@@ -574,6 +576,112 @@ TEST_CASE("Calibrated: a budget that ends before all references are in uses thos
     }
     CHECK(store.size() == (calls >= 8 ? 1 : 0));  // never an incomplete set
   }
+}
+
+TEST_CASE("Calibrated: a first round that ends early leaves every draw where it is") {
+  // A run that has failed still lists the draws that are to be scored, and late results come in.
+  const Calibrated sampler{BestOfN{{.n = 3, .max_tokens = 4}}, {.references = 8}};
+  const auto ended_early = [&](auto&& end, RunOptions options) {
+    Session session(sampler, "", std::move(options));
+    const std::vector<Work> first = session.pending();
+    REQUIRE(first.size() == 11);
+    end(session, first);
+    for (const Work& work : first) {
+      try {
+        session.lend(work.id).max_tokens = 4;
+      } catch (const Error&) {
+      }
+      session.supply(work.id, response_of({1}));
+    }
+    for (const Work& work : session.pending()) session.supply(work.id, 1.0);
+    CHECK(session.finished());
+    return session.result(HighestReward{});
+  };
+  const Result malformed = ended_early(
+      [](auto& session, const std::vector<Work>& first) {
+        session.supply(first.back().id, response_of({1, 2, 3, 4, 5}));
+      },
+      {});
+  CHECK(malformed.stop == Stop::failed);
+  CHECK(malformed.candidates.empty());
+  std::stop_source source;
+  const Result stopped =
+      ended_early([&](auto&, const std::vector<Work>&) { source.request_stop(); },
+                  {.stop = source.get_token()});
+  CHECK(stopped.stop == Stop::cancelled);
+}
+
+TEST_CASE("Calibrated: a run that ends before all references are in calibrates on none of them") {
+  // Six of eight references and all of the run's own draws have their rewards when the run is ended.
+  const ReferenceStore store;
+  const Calibrated sampler{BestOfN{{.n = 3, .max_tokens = 4}}, {.references = 8, .store = store}};
+  std::stop_source source;
+  Session session(sampler, "", {.stop = source.get_token()});
+  std::vector<Work> work = session.pending();
+  for (std::size_t i = 2; i < work.size(); ++i) session.supply(work[i].id, response_of({1}));
+  for (const Work& scoring : session.pending()) {
+    if (scoring.scoring != nullptr) session.supply(scoring.id, 2.5);
+  }
+  source.request_stop();
+  (void)session.cancelled();
+  REQUIRE(session.finished());
+  const Result result = session.result(HighestReward{});
+  REQUIRE(result.candidates.size() == 3);
+  for (const Candidate& candidate : result.candidates) {
+    CHECK(std::isnan(candidate.reward));
+    CHECK(candidate.raw_reward == 2.5);
+    CHECK(candidate.weight == 0);
+  }
+  CHECK(stat_of(result.stats, "references") == 0);
+  CHECK(store.size() == 0);
+}
+
+TEST_CASE("Calibrated: references are nobody's survivors") {
+  Session session(Calibrated{BestOfN{{.n = 2, .max_tokens = 4}}, {.references = 4}}, "",
+                  {.on_failure = OnFailure::survive, .min_survivors = 2});
+  const std::vector<Work> work = session.pending();
+  session.fail(work[4].id, std::make_exception_ptr(std::runtime_error("lost")));
+  for (const std::size_t i : {0u, 1u, 2u, 3u, 5u}) session.supply(work[i].id, response_of({1}));
+  for (const Work& scoring : session.pending()) session.supply(scoring.id, 1.0);
+  const Result result = session.result(HighestReward{});
+  CHECK(result.candidates.size() == 1);
+  CHECK(result.stop == Stop::failed);
+}
+
+TEST_CASE("Calibrated: references answer the question that the sampler scores against", "[law]") {
+  // The reward of an answer to another question than the preferred one is lower, whatever it is.
+  const std::string wish = "in one word";
+  const RewardFunction reward{[&](const Prompt& prompt, const Response& y) {
+    return tied_toy::reward_of(y.tokens) + (prompt.text().ends_with(wish) ? 100.0 : 0.0);
+  }};
+  const auto mean_quantile = [&](const auto& of) {
+    const Prs inner{{.n = 1, .layers = 1, .max_tokens = most, .preference = wish}};
+    const Decoder decoder{toy::policy(), of, Calibrated{inner, {.references = 8}}};
+    MeanCheck mean(0.5);
+    for (std::size_t run = 0; run < 4000; ++run) {  // each with references of its own
+      mean.add(decoder("q" + to_text(run), {.seed = run}).candidates[0].reward);
+    }
+    return mean;
+  };
+  expect_mean("Calibrated Prs with a preference: mean quantile", mean_quantile(reward));
+  // Scores as they would be if the references answered the bare prompt.
+  std::size_t scored = 0;
+  const RewardFunction of_two_questions{[&](const Prompt&, const Response& y) {
+    return tied_toy::reward_of(y.tokens) + (scored++ % 9 == 8 ? 100.0 : 0.0);
+  }};
+  expect_mean_caught("references of another question", mean_quantile(of_two_questions));
+  const Prs inner{{.preference = wish}};
+  CHECK(Calibrated{inner}.key_of("q").prompt == Prompt("q\n\n" + wish));
+
+  // A sampler that asks another question without saying so.
+  struct Quiet : BestOfN {
+    using BestOfN::BestOfN;
+    [[nodiscard]] State start(const Prompt& prompt) const {
+      return BestOfN::start(with_preference(prompt, "in one word"));
+    }
+  };
+  const Session session(Quiet{{.n = 1}}, "q");
+  CHECK_THROWS_AS((Session(Calibrated<Quiet>(Quiet{{.n = 1}}), "q")), InvalidOption);
 }
 
 TEST_CASE("Calibrated: other rewards of the same order give the same run") {

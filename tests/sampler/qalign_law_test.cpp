@@ -72,6 +72,48 @@ LawCheck answers(const D& decoder, const ResponseLaw& states, std::vector<double
   return check;
 }
 
+// The ids of a text that `toy::policy` has written.
+std::vector<Token> ids_in(const std::string& text) {
+  std::vector<Token> ids;
+  for (const char c : text) {
+    if (c != ' ') ids.push_back(c - '0');
+  }
+  return ids;
+}
+
+// What a reward that reads text pays: the text shows all tokens but the end token.
+double reward_of_text(TokenSpan tokens) {
+  return static_cast<double>(toy::count_of(toy::b, tokens)) -
+         0.4 * static_cast<double>(tokens.size() - toy::count_of(toy::end, tokens));
+}
+
+// Tokens and text without `ends`, as engines of text give them, and the text of given ids.
+struct WithoutEnds {
+  decltype(toy::policy()) inner = toy::policy();
+  void generate(std::span<const Generation> work, std::span<Response> out) {
+    inner.generate(work, out);
+    for (Response& y : out) y.ends.clear();
+  }
+  std::string detokenize(TokenSpan tokens) {
+    std::string text;
+    for (const Token token : tokens) inner.append_text(token, text);
+    return text;
+  }
+};
+
+// The bug: a prefix of ids is kept and its text is lost.
+struct ForgetsText : QAlign {
+  using QAlign::QAlign;
+  void ask(State& state, Round& round) const {
+    QAlign::ask(state, round);
+    for (Draw& draw : round.results()) {
+      Response& prefix = draw.work.prefix;
+      prefix.text.clear();
+      prefix.ends.assign(prefix.size(), 0);
+    }
+  }
+};
+
 // One state of a run, drawn by weight.
 const Candidate& by_weight(const Population& population, Random random) {
   double left = random.uniform() * population.total_weight();
@@ -338,4 +380,30 @@ TEST_CASE("a chain without a reward keeps the base law", "[law]") {
                QAlign{{.beta = 1e12, .steps = 5, .max_tokens = 4, .initial_draws = 4}}};
   expect_law("QAlign last state: beta 1e12 gives the base law",
              answers(flat, base, base.probabilities()));
+}
+
+TEST_CASE("QAlign: text and tokens stay together where the policy tells text by detokenize",
+          "[law]") {
+  const RewardFunction reward(
+      [](const Prompt&, const Response& y) { return reward_of_text(ids_in(y.text)); });
+  const QAlignOptions options = {.beta = 0.3, .steps = 12, .max_tokens = toy::max_tokens};
+  const Exact exact = exact_of(options, reward_of_text);
+  std::size_t parted = 0;
+  const auto check_of = [&](const auto& decoder) {
+    LawCheck check(exact.after_rounds(options.steps));
+    WithoutEnds policy;
+    parted = 0;
+    for_each_run(decoder, chains, [&](const Result& result) {
+      const Response& y = result.answer.response;
+      if (y.text != policy.detokenize(y.tokens)) ++parted;
+      check.count(exact.states.index_of(y));
+    });
+    return check;
+  };
+  expect_law("QAlign: reward of text, policy without ends but with detokenize",
+             check_of(Decoder{WithoutEnds{}, reward, QAlign{options}}));
+  CHECK(parted == 0);
+  expect_caught("QAlign: the text of a kept prefix is lost",
+                check_of(Decoder{WithoutEnds{}, reward, ForgetsText{options}}));
+  CHECK(parted > 0);
 }

@@ -30,6 +30,20 @@ TEST_CASE("eligible: candidates of positive weight, or all with weight 1", "[sel
   CHECK(eligible(Population{}).empty());
 }
 
+TEST_CASE("eligible: without weights what has a reward goes before texts without one", "[selector]") {
+  const Population population({Candidate{.weight = 0}, Candidate{.reward = -infinity, .weight = 0},
+                               Candidate{.weight = 0}, Candidate{.reward = 1, .weight = 0}});
+  const auto scored = eligible(population);
+  REQUIRE(scored.size() == 2);
+  CHECK(scored[0].index == 1);
+  CHECK(scored[1].index == 3);
+  CHECK(scored[1].weight == 1);
+  // A weight goes before a reward: a method may need none.
+  const auto weighty = eligible(Population({Candidate{.reward = 1, .weight = 0}, Candidate{}}));
+  REQUIRE(weighty.size() == 1);
+  CHECK(weighty[0].index == 1);
+}
+
 TEST_CASE("eligible: indices count across lanes", "[selector]") {
   Population population;
   population.add({.weight = 1}, 2);

@@ -107,10 +107,10 @@ TEST_CASE("last_number: fractions of whole numbers are one number", "[selector]"
                           {"\\frac{1}{0}", "0"},
                           {"\\frac{7", "7"},
                           {"12/25/2024", "2024"},
-                          {"3 / 4", "4"},
-                          {"1.5/2", "2"},
-                          {"1/2.5", "2.5"},
-                          {"1/99999999999999999999", "99999999999999999999"},
+                          {"3 / 4", "0.75"},
+                          {"1.5/2", "0.75"},
+                          {"1/2.5", "0.4"},
+                          {"1/99999999999999999999", "1/99999999999999999999"},
                           {"1/131072", "0.00000762939453125"}});
 }
 
@@ -121,7 +121,7 @@ TEST_CASE("last_boxed: the last complete box", "[selector]") {
                          {"\\boxed{ 5 }", "5"},
                          {"\\boxed {5}", "5"},
                          {"\\fbox{5}", "5"},
-                         {"\\boxed{1} and \\boxed{2}.", "2"},
+                         {"\\boxed{1} and \\boxed{2}.", "1,2"},
                          {"\\boxed{\\frac{1}{2}}", "\\frac{1}{2}"},
                          {"\\boxed{\\boxed{3}}", "3"},
                          {"\\boxed{\\{1,2\\}}", "\\{1,2\\}"},
@@ -179,7 +179,7 @@ TEST_CASE("last_choice: stand-alone letters", "[selector]") {
                           {"A, B and C are wrong, so D.", "D"},
                           {"J", "J"},
                           {"K", nullptr},
-                          {"b", nullptr},
+                          {"b", "B"},
                           {"Because", nullptr},
                           {"ABCD", nullptr},
                           {"B2", nullptr},

@@ -91,3 +91,27 @@ TEST_CASE("Ballots: sums that are equal on paper tie, whatever the rounding of t
   }
   CHECK(lost_by_rounding > 0);
 }
+
+TEST_CASE("Ballots: weights that are no numbers do not vote, infinite ones vote alone", "[selector]") {
+  const Population population({saying("1"), saying("2"), saying("2"), saying("3")});
+  const Ballots ballots(population, tilt::last_number);
+  const double nan = tilt::unset;
+  const Decision nothing = ballots.decide(std::vector{nan, nan, nan, nan});
+  CHECK(nothing.index == tilt::npos);
+  CHECK(nothing.answer.empty());
+  CHECK(nothing.share == 0);
+
+  const Decision some = ballots.decide(std::vector{nan, nan, 0.0, -1.0});
+  CHECK(some.answer == "2");
+  CHECK(some.index == 2);
+  CHECK_THAT(some.share, WithinAbs(1 / (1 + std::exp(-1)), 1e-15));
+
+  const Decision infinite = ballots.decide(std::vector{0.0, infinity, 900.0, infinity});
+  CHECK(infinite.answer == "2");
+  CHECK(infinite.share == 0.5);
+  const Decision impossible = ballots.decide(std::vector(4, -infinity));
+  CHECK(impossible.answer == "2");
+  CHECK(impossible.share == 0.5);
+  CHECK(ballots.decide(std::vector{-infinity, nan, nan, -infinity}).share == 0.5);
+  CHECK_THROWS_AS(ballots.decide(std::vector{0.0}), tilt::Error);
+}

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "tilt/policy/concept.hpp"
+#include "tilt/policy/abilities.hpp"
 #include "tilt/reward/concept.hpp"
 #include "tilt/sampler/concept.hpp"
 #include "tilt/selector/concept.hpp"

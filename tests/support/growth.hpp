@@ -26,7 +26,7 @@ inline double thread_seconds() {
 /// A run that takes over a second is timed once.
 template <class Make, class Run>
 double exponent(Make&& make, Run&& run, std::size_t small = 10'000, std::size_t large = 100'000) {
-  constexpr int repeats = 5;
+  constexpr int repeats = 3;
   constexpr double shortest = 2e-4, longest = 1;
   const auto few = make(small);
   const auto many = make(large);

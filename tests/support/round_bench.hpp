@@ -22,11 +22,11 @@ class RoundBench {
   RoundBench(const RoundBench&) = delete;
   RoundBench& operator=(const RoundBench&) = delete;
 
-  /// Begins the next round and lets the sampler ask.
+  /// Begins the next round and lets the sampler ask. All draws, those ahead first.
   std::span<const tilt::Draw> ask() {
     round.begin(population, seed, lane, index++, 0);
     sampler.ask(state, round);
-    return round.draws();
+    return round.results();
   }
   /// The result of draw i: the whole response, prefix included.
   void answer(std::size_t i, tilt::Response whole, double reward) {

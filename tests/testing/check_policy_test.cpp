@@ -201,6 +201,43 @@ TEST_CASE("faults of log-probs and ends are found") {
                "ends divide the text into one piece per token");
 }
 
+TEST_CASE("text without ends is found, unless the policy tells text by ids or says what it lacks") {
+  const std::string rule = "text comes with ends, or with a detokenize";
+  const auto parted = [](const Generation&, Response& y) { y.ends.clear(); };
+  check_caught(Faulty{.after = parted}, rule);
+  // Also where only the continuations of a prefix lack them, be they single tokens.
+  check_caught(Faulty{.after =
+                          [](const Generation& w, Response& y) {
+                            if (!w.prefix.empty()) y.ends.clear();
+                          }},
+               rule);
+  struct Honest : Faulty {
+    static Capabilities capabilities() {
+      Capabilities all = Inner::capabilities;
+      all.ends = false;
+      return all;
+    }
+  };
+  check_good(Honest{{.after = parted}});
+  struct Detokenizing : Faulty {
+    std::string detokenize(TokenSpan tokens) {
+      std::string text;
+      for (const Token token : tokens) text += Pieces{}(token);
+      return text;
+    }
+  };
+  check_good(Detokenizing{{.after = parted}});
+  struct Lying : Faulty {
+    std::string detokenize(TokenSpan) { return "?"; }
+  };
+  check_caught(Lying{{.after = parted}}, rule);
+  // A policy without text has none to lose.
+  check_good(Faulty{.after = [](const Generation&, Response& y) {
+    y.ends.clear();
+    y.text.clear();
+  }});
+}
+
 TEST_CASE("a repeated prefix is found") {
   check_caught(Faulty{.after =
                           [](const Generation& w, Response& y) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/archetypes.hpp"
@@ -221,7 +222,20 @@ TEST_CASE("what throws is found") {
                            [](Climber::State&, Round& round) {
                              if (round.closing()) throw std::logic_error("not now");
                            }},
-               "start, ask and tell do not throw: not now");
+               "start, ask, tell and stats do not throw: not now");
+  struct WithStats : Climber {
+    Stats stats(std::span<const State>, const Population&) const {
+      throw std::logic_error("nothing to count");
+    }
+  };
+  check_caught(WithStats{}, "start, ask, tell and stats do not throw: the sampler's stats failed");
+  // In a session alone, which takes it for a failure of the run.
+  check_caught(Climber{.before_tell =
+                           [](Climber::State& state, Round&) {
+                             if (state.prompt.text() == "another prompt") throw 42;
+                           }},
+               "start, ask, tell and stats do not throw: the sampler failed on the prompt "
+               "\"another prompt\"");
 }
 
 TEST_CASE("a sampler that never ends is ended") {

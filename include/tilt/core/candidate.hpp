@@ -9,7 +9,8 @@ namespace tilt {
 /// A scored response that a sampler has emitted.
 ///
 /// Weight 0 means kept for the record, and for an answer when nothing better exists: selectors ignore
-/// it unless all weights are 0.
+/// it unless all weights are 0. Texts that a run had drawn and not scored when it was ended from
+/// outside have weight 0 and no reward: of weight 0, those with a reward go first.
 struct Candidate {
   Response response = {};
   double reward = unset;      ///< what the method worked with; NaN when it was never scored

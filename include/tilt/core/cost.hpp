@@ -15,6 +15,9 @@ struct Cost {
   std::size_t lookahead_tokens = 0;  ///< positions looked at for their entropy and not emitted
   std::size_t rounds = 0;            ///< the most of any lane: the sequential depth
   double seconds = 0;                ///< wall clock from the start of the run
+  /// Pieces of work that were run again, alone, because the call that they were merged into had failed
+  /// as a whole. What such a call had spent nobody tells: it is in no other number.
+  std::size_t retries = 0;
 
   /// Sums everything but `rounds` and `seconds`, of which the larger is kept: the runs went side by
   /// side.
@@ -27,6 +30,7 @@ struct Cost {
     lookahead_tokens += other.lookahead_tokens;
     rounds = std::max(rounds, other.rounds);
     seconds = std::max(seconds, other.seconds);
+    retries += other.retries;
     return *this;
   }
 };

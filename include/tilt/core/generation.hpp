@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tilt/core/check.hpp"
@@ -16,13 +18,13 @@ namespace tilt {
 /// in which they stand, each step renormalises, and ties go to the lower id. The defaults are
 /// neutral: the model's own law.
 struct SamplingLaw {
-  double temperature = 1;     ///< divides the logits; 0 is the argmax
-  std::size_t top_k = 0;      ///< keep the k most probable tokens; 0 keeps all
-  double top_p = 1;           ///< keep the fewest most probable tokens that reach this mass, (0, 1]
-  double min_p = 0;           ///< keep tokens of at least this share of the largest probability
-  std::vector<std::string> stop = {};  ///< text that ends a response; it stays in the response
+  double temperature = 1;  ///< divides the logits; 0 is the argmax
+  std::size_t top_k = 0;   ///< keep the k most probable tokens; 0 keeps all
+  double top_p = 1;        ///< keep the fewest most probable tokens that reach this mass, (0, 1]
+  double min_p = 0;        ///< keep tokens of at least this share of the largest probability
+  std::vector<std::string> stop = {};   ///< text that ends a response; it stays in the response
   std::vector<Token> stop_tokens = {};  ///< further tokens that end a response; they stay in it
-  std::string extra = {};  ///< settings only the engine understands; part of every key
+  std::string extra = {};               ///< settings only the engine understands; part of every key
 
   /// True for the model's own law: nothing is reshaped, truncated or stopped early.
   [[nodiscard]] bool neutral() const {
@@ -49,7 +51,7 @@ struct SegmentRule {
 /// One piece of work for a policy: continue `prefix`.
 struct Generation {
   Prompt prompt = {};
-  Response prefix = {};         ///< what is kept of an earlier response; empty to start afresh
+  Response prefix = {};          ///< what is kept of an earlier response; empty to start afresh
   std::size_t max_tokens = 256;  ///< new tokens, at least 1
   SamplingLaw law = {};
   std::optional<SegmentRule> until = {};  ///< stop at the end of a segment
@@ -63,27 +65,41 @@ struct Scoring {
   const Response* response = nullptr;
 };
 
+/// Every policy and sampler that takes a law checks it by this.
 /// @param owner  the options that hold the law, for the message: "QAlignOptions.law"
 /// @throws InvalidOption when a field is out of its range
 inline void check_law(const SamplingLaw& law, std::string_view owner) {
-  const std::string prefix = std::string(owner) + '.';
-  require_option(std::isfinite(law.temperature) && law.temperature >= 0, prefix + "temperature",
-                 law.temperature, "a finite number >= 0");
-  require_option(law.top_p > 0 && law.top_p <= 1, prefix + "top_p", law.top_p,
-                 "a number > 0 and <= 1");
-  require_fraction(prefix + "min_p", law.min_p);
+  // The names are put together only for a message: this is asked for each draw.
+  const auto refuse = [owner](const char* field, std::string value, const char* legal) {
+    throw InvalidOption(std::string(owner) + '.' + field, std::move(value), legal);
+  };
+  if (!(std::isfinite(law.temperature) && law.temperature >= 0)) {
+    refuse("temperature", to_text(law.temperature), "a finite number >= 0");
+  }
+  if (!(law.top_p > 0 && law.top_p <= 1)) {
+    refuse("top_p", to_text(law.top_p), "a number > 0 and <= 1");
+  }
+  if (!(law.min_p >= 0 && law.min_p <= 1)) {
+    refuse("min_p", to_text(law.min_p), "a number from 0 to 1");
+  }
   for (const std::string& stop : law.stop) {
-    if (stop.empty()) throw InvalidOption(prefix + "stop", "an empty string", "non-empty text");
+    if (stop.empty()) refuse("stop", "an empty string", "non-empty text");
+  }
+  for (const Token token : law.stop_tokens) {
+    if (token < 0) refuse("stop_tokens", std::to_string(token), "ids of at least 0");
   }
 }
 
 /// @throws InvalidOption when a field is out of its range or min_tokens exceeds max_tokens
 inline void check_segment(const SegmentRule& rule, std::string_view owner) {
-  const std::string prefix = std::string(owner) + '.';
-  require_option(rule.entropy >= 0, prefix + "entropy", rule.entropy, "a number >= 0 (nats)");
-  require_at_least_one(prefix + "min_tokens", rule.min_tokens);
-  require_option(rule.max_tokens >= rule.min_tokens, prefix + "max_tokens", rule.max_tokens,
-                 "at least min_tokens");
+  const auto refuse = [owner](const char* field, std::string value, const char* legal) {
+    throw InvalidOption(std::string(owner) + '.' + field, std::move(value), legal);
+  };
+  if (!(rule.entropy >= 0)) refuse("entropy", to_text(rule.entropy), "a number >= 0 (nats)");
+  if (rule.min_tokens < 1) refuse("min_tokens", to_text(rule.min_tokens), "at least 1");
+  if (rule.max_tokens < rule.min_tokens) {
+    refuse("max_tokens", to_text(rule.max_tokens), "at least min_tokens");
+  }
 }
 
 }  // namespace tilt

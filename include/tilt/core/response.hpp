@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
-#include <string_view>
+#include <type_traits>
 #include <vector>
 
+#include "tilt/core/error.hpp"
 #include "tilt/core/token.hpp"
 
 namespace tilt {
@@ -32,9 +33,11 @@ struct Usage {
 struct Response {
   std::vector<Token> tokens = {};  ///< ids; the end token included when the model stopped by itself
   std::string text = {};           ///< the pieces of the tokens, concatenated: bytes, any UTF-8 cut
-  std::vector<std::uint32_t> ends = {};  ///< offset in `text` where each token's bytes end; or empty
+  std::vector<std::uint32_t> ends =
+      {};                              ///< offset in `text` where each token's bytes end; or empty
   std::vector<double> log_probs = {};  ///< nats per token under the law sampled from; or empty
-  std::vector<double> raw_log_probs = {};  ///< nats per token at temperature 1, untruncated; or empty
+  std::vector<double> raw_log_probs =
+      {};  ///< nats per token at temperature 1, untruncated; or empty
   Finish finish = Finish::stop;
   Usage usage = {};
 
@@ -44,19 +47,30 @@ struct Response {
   /// No tokens and no text.
   [[nodiscard]] bool empty() const noexcept { return tokens.empty() && text.empty(); }
 
+  /// Whether the text of each prefix of the tokens is known: `ends` tell it, or there is no text, or
+  /// there are no two tokens to be parted.
+  [[nodiscard]] bool can_cut() const noexcept {
+    return ends.size() == tokens.size() || text.empty() || tokens.size() < 2;
+  }
+
   /// The first n tokens with their text and log-probs; `finish` is then `segment`. The whole response
-  /// if n is at least `size()`. Where `ends` is absent the text of a part is unknown and left empty.
+  /// if n is at least `size()`.
+  /// @throws PolicyError where 0 < n < size() and the text of the part is unknown: see `can_cut`
   [[nodiscard]] Response first(std::size_t n) const {
     if (n >= tokens.size()) return *this;
+    if (n > 0 && !can_cut()) {
+      throw PolicyError("the text of the first " + std::to_string(n) + " of " +
+                        std::to_string(tokens.size()) +
+                        " tokens is unknown: the response has text without `ends`");
+    }
     Response part;
     const auto head = [n](const auto& all) {
       using Values = std::remove_cvref_t<decltype(all)>;
-      return all.size() >= n
-                 ? Values(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(n))
-                 : Values{};
+      return all.size() >= n ? Values(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(n))
+                             : Values{};
     };
     part.tokens = head(tokens);
-    part.ends = head(ends);
+    if (ends.size() == tokens.size()) part.ends = head(ends);
     part.log_probs = head(log_probs);
     part.raw_log_probs = head(raw_log_probs);
     if (!part.ends.empty()) part.text = text.substr(0, part.ends.back());

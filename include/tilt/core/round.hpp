@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -33,8 +33,22 @@ struct Draw {
 
 /// One step of a sampler, as the sampler sees it: `ask` appends work, `tell` finds the results in the
 /// same order and emits candidates.
+///
+/// What no budget of calls could ever let in is counted and not kept, so that a round that asks for
+/// far more than a run may spend takes no memory for it: `draws()` then has the first draws only, and
+/// the round is the last one.
+/// @throws Error from whatever asks for work, when a round asks for more than `most_draws`
 class Round {
  public:
+  /// Draws that one round may ask for.
+  static constexpr std::size_t most_draws = 1u << 21;
+
+  /// How much of what is asked for may ever be let in.
+  struct Room {
+    std::size_t policy_calls = npos, reward_calls = npos;
+    std::size_t at_least = 0;  ///< draws that are kept in any case
+  };
+
   /// Asks for a draw that is then scored against its own prompt.
   void sample(Generation work) { push(std::move(work), true, true); }
   /// Asks for a draw only.
@@ -43,17 +57,31 @@ class Round {
   void score(const Prompt& prompt, Response response) {
     Generation work;
     work.prompt = prompt;
-    push(std::move(work), false, true).response = std::move(response);
+    if (Draw* draw = push(std::move(work), false, true)) draw->response = std::move(response);
+  }
+
+  /// A copy of a law for a piece of work, in memory that the works of the round before no longer need:
+  /// a method of many rounds copies its stop strings without new memory from the second round on.
+  [[nodiscard]] SamplingLaw copy(const SamplingLaw& law) {
+    SamplingLaw mine;
+    if (!spare_laws_.empty()) {
+      mine = std::move(spare_laws_.back());
+      spare_laws_.pop_back();
+    }
+    mine = law;
+    return mine;
   }
 
   /// The work in the order in which it was asked for.
-  [[nodiscard]] std::span<const Draw> draws() const noexcept { return draws_; }
+  [[nodiscard]] std::span<const Draw> draws() const noexcept {
+    return std::span<const Draw>(draws_).subspan(ahead_);
+  }
 
   /// Draw i as a candidate: its response is moved out of the draw, the rewards are copied.
   [[nodiscard]] Candidate take(std::size_t i) {
-    return {.response = std::move(draws_[i].response),
-            .reward = draws_[i].reward,
-            .raw_reward = draws_[i].raw_reward};
+    Draw& draw = draws_[ahead_ + i];
+    return {
+        .response = std::move(draw.response), .reward = draw.reward, .raw_reward = draw.raw_reward};
   }
 
   /// Keeps a candidate and returns its id.
@@ -85,54 +113,106 @@ class Round {
 
   // For those who drive a sampler (the session, and samplers that wrap another).
 
+  /// Asks for draws that are then scored and that stand in front of all of the sampler's own: what a
+  /// wrapper needs for itself. They are done first; they are not among `draws()`, change no seed of
+  /// these, and are nobody's candidates or survivors. They keep the seeds that they come with. Called
+  /// at most once a round.
+  void sample_ahead(std::vector<Generation> work) {
+    // They are the first to be let in: the room is theirs, before it is the others'.
+    const std::size_t own = draws_.size(), refused = std::exchange(refused_, 0);
+    generations_ = scorings_ = 0;
+    for (Generation& generation : work) {
+      const std::uint64_t seed = generation.seed;
+      if (Draw* draw = push(std::move(generation), true, true)) draw->work.seed = seed;
+    }
+    const auto begin = draws_.begin(), first = begin + static_cast<std::ptrdiff_t>(own);
+    ahead_ = draws_.size() - own;
+    std::rotate(begin, first, draws_.end());
+    if (refused_ > 0) {
+      // What stands behind a draw that can never be let in cannot be let in either.
+      draws_.resize(ahead_);
+      refused_ += own;
+    }
+    refused_ += refused;
+  }
+  /// The draws ahead, in the order in which they were asked for.
+  [[nodiscard]] std::span<const Draw> ahead() const noexcept {
+    return std::span<const Draw>(draws_).first(ahead_);
+  }
+
   /// Starts round `index` of a lane; what was asked for before is dropped.
   /// @param seed  of the run, not of the round
+  /// @param room  what of the work may ever be let in; by default all
   void begin(Population& population, std::uint64_t seed, std::uint32_t lane, std::size_t index,
-             std::uint64_t affinity) {
+             std::uint64_t affinity, const Room& room) {
     population_ = &population;
     seed_ = seed;
     lane_ = lane;
     index_ = index;
     affinity_ = affinity;
     closing_ = false;
+    room_ = room;
+    ahead_ = refused_ = generations_ = scorings_ = 0;
+    spare_laws_.clear();
+    for (Draw& draw : draws_) {
+      SamplingLaw& law = draw.work.law;
+      if (!law.stop.empty() || !law.stop_tokens.empty()) spare_laws_.push_back(std::move(law));
+    }
     draws_.clear();
   }
+  void begin(Population& population, std::uint64_t seed, std::uint32_t lane, std::size_t index,
+             std::uint64_t affinity) {
+    begin(population, seed, lane, index, affinity, Room{});
+  }
+  /// Gives back the memory of the draws of a lane that has ended.
+  void release() noexcept {
+    ahead_ = refused_ = 0;
+    std::vector<Draw>().swap(draws_);
+    std::vector<SamplingLaw>().swap(spare_laws_);
+  }
+  /// How many draws were asked for, those included that are not kept.
+  [[nodiscard]] std::size_t asked() const noexcept { return draws_.size() + refused_; }
   /// Names the population again, where it has moved since the round began.
   void rebind(Population& population) noexcept { population_ = &population; }
-  /// The draws, to be filled in or transformed.
+  /// All draws, those ahead and then the sampler's own, to be filled in or transformed. They stay
+  /// where they are until the next `begin`.
   [[nodiscard]] std::span<Draw> results() noexcept { return draws_; }
-  /// Moves the last n draws in front of the others, with the seeds that they were given: a wrapper that
-  /// asks for more than the inner sampler has it done first, and changes no draw of the inner sampler.
-  /// @param n  at most the number of draws
-  void bring_forward(std::size_t n) {
-    std::rotate(draws_.begin(), draws_.end() - static_cast<std::ptrdiff_t>(n), draws_.end());
-  }
-  /// Hands over the first n draws with their results, before the inner sampler is told of the others.
-  /// @param n  at most the number of draws
-  [[nodiscard]] std::vector<Draw> take_first(std::size_t n) {
-    const auto end = draws_.begin() + static_cast<std::ptrdiff_t>(n);
-    std::vector<Draw> taken(std::make_move_iterator(draws_.begin()), std::make_move_iterator(end));
-    draws_.erase(draws_.begin(), end);
-    return taken;
-  }
+  [[nodiscard]] std::span<const Draw> kept() const noexcept { return draws_; }
   void close() noexcept { closing_ = true; }
 
  private:
-  Draw& push(Generation&& work, bool to_generate, bool to_score) {
+  // Null for a draw that is not kept.
+  Draw* push(Generation&& work, bool to_generate, bool to_score) {
+    if (asked() >= most_draws) {
+      throw Error("a round asks for more than " + std::to_string(most_draws) + " draws");
+    }
+    const bool full = (to_generate && generations_ >= room_.policy_calls) ||
+                      (to_score && scorings_ >= room_.reward_calls);
+    if (refused_ > 0 || (full && draws_.size() >= room_.at_least)) {
+      ++refused_;
+      return nullptr;
+    }
+    generations_ += to_generate ? 1u : 0u;
+    scorings_ += to_score ? 1u : 0u;
     // `random` belongs to the sampler; policies have streams of their own.
-    work.seed = derive_seed(seed_, policy_streams, lane_, index_, draws_.size());
+    work.seed = derive_seed(seed_, policy_streams, lane_, index_, draws_.size() - ahead_);
     work.affinity = affinity_;
     Draw& draw = draws_.emplace_back();
     draw.work = std::move(work);
     draw.to_generate = to_generate;
     draw.to_score = to_score;
-    return draw;
+    return &draw;
   }
 
   static constexpr std::uint64_t policy_streams = 0x706f6c6963790000u;
 
   Population* population_ = nullptr;
-  std::vector<Draw> draws_ = {};
+  std::vector<Draw> draws_ = {};  // those ahead first
+  std::vector<SamplingLaw> spare_laws_ = {};
+  std::size_t ahead_ = 0;
+  std::size_t refused_ = 0;                      // asked for and not kept
+  std::size_t generations_ = 0, scorings_ = 0;  // kept, and counted against the room
+  Room room_ = {};
   std::vector<Token> settled_ = {};
   std::uint64_t seed_ = 0, affinity_ = 0;
   std::size_t index_ = 0;

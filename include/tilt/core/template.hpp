@@ -1,6 +1,7 @@
 #pragma once
 
-#include <cstdint>
+#include <algorithm>
+#include <cstddef>
 #include <initializer_list>
 #include <span>
 #include <string>
@@ -34,13 +35,13 @@ class Template {
   /// @throws InvalidOption for a slot of another name and for a brace that is neither doubled nor
   /// part of a slot
   Template(std::string_view text, std::span<const std::string_view> names, std::string_view field) {
-    std::string literal;
+    names_.assign(names.begin(), names.end());
     for (std::size_t i = 0; i < text.size(); ++i) {
       const char c = text[i];
       if (c != '{' && c != '}') {
-        literal += c;
+        literals_ += c;
       } else if (i + 1 < text.size() && text[i + 1] == c) {
-        literal += c;
+        literals_ += c;
         ++i;
       } else {
         const std::size_t end = c == '{' ? text.find_first_of("{}", i + 1) : std::string_view::npos;
@@ -48,14 +49,18 @@ class Template {
           refuse(field, std::string("a text with a single ") + c, names);
         }
         const std::string_view name = text.substr(i + 1, end - i - 1);
-        bool known = false;
-        for (const std::string_view legal : names) known = known || legal == name;
-        if (!known) refuse(field, "a text with {" + std::string(name) + '}', names);
-        parts_.push_back({std::exchange(literal, {}), std::string(name)});
+        const auto known = std::find(names.begin(), names.end(), name);
+        if (known == names.end()) {
+          constexpr std::size_t shown = 60;  // bytes
+          refuse(field,
+                 "a text with {" + std::string(name.substr(0, shown)) +
+                     (name.size() > shown ? "…}" : "}"),
+                 names);
+        }
+        slots_.push_back({literals_.size(), static_cast<std::size_t>(known - names.begin())});
         i = end;
       }
     }
-    tail_ = std::move(literal);
   }
   Template(std::string_view text, std::initializer_list<std::string_view> names,
            std::string_view field)
@@ -63,30 +68,30 @@ class Template {
 
   /// Whether a slot of this name occurs.
   [[nodiscard]] bool uses(std::string_view name) const noexcept {
-    for (const Part& part : parts_) {
-      if (part.slot == name) return true;
-    }
-    return false;
+    return std::any_of(slots_.begin(), slots_.end(),
+                       [&](const Place& place) { return names_[place.name] == name; });
   }
 
   /// The text with its slots replaced. Values for slots that do not occur are ignored.
   /// @throws Error when a slot that occurs is given no value
   [[nodiscard]] std::string fill(std::span<const Slot> values) const {
     std::string text;
-    for (const Part& part : parts_) {
-      text += part.literal;
-      text += value_of(part.slot, values);
+    std::size_t from = 0;
+    for (const Place& place : slots_) {
+      text.append(literals_, from, place.at - from);
+      text += value_of(names_[place.name], values);
+      from = place.at;
     }
-    return text += tail_;
+    return text.append(literals_, from);
   }
   [[nodiscard]] std::string fill(std::initializer_list<Slot> values) const {
     return fill(std::span(values.begin(), values.size()));
   }
 
  private:
-  struct Part {
-    std::string literal = {};  // before the slot
-    std::string slot = {};
+  struct Place {
+    std::size_t at = 0;    // in `literals_`
+    std::size_t name = 0;  // in `names_`
   };
 
   [[noreturn]] static void refuse(std::string_view field, std::string value,
@@ -105,8 +110,9 @@ class Template {
     throw Error("no value was given for the slot {" + std::string(name) + '}');
   }
 
-  std::vector<Part> parts_ = {};
-  std::string tail_ = {};
+  std::string literals_ = {};  // all that stands between the slots
+  std::vector<Place> slots_ = {};
+  std::vector<std::string> names_ = {};
 };
 
 /// A prompt as text that another prompt can quote: text as it is; of messages every turn, the

@@ -1,10 +1,8 @@
 #pragma once
 
-#include <chrono>
 #include <concepts>
-#include <cstdint>
-#include <exception>
 #include <span>
+#include <type_traits>
 
 #include "tilt/core/generation.hpp"
 
@@ -18,6 +16,9 @@ struct Capabilities {
   bool score_forced = false;  ///< `log_probs(prompt, response)` of a given response
   bool logits = false;        ///< the full next-token law of a position
   bool concurrent = false;    ///< `generate` may be called by several threads at once
+  /// Where a response has tokens and text, its `ends` come with them, so that a prefix of its tokens can
+  /// be kept together with its text. Asked for only together with `tokens`.
+  bool ends = true;
 
   friend bool operator==(const Capabilities&, const Capabilities&) = default;
 };
@@ -31,49 +32,23 @@ struct Capabilities {
 /// the prefix not repeated; at most `max_tokens` new tokens; a draw of the base law that
 /// `work[i].law` describes; the end token included when the model stopped by itself, and nothing
 /// after it; log-probs one per token, or none. A policy that cannot serve a field of the law, or an
-/// entropy rule, throws. An item that fails alone is reported by `PartialFailure`; what else is
-/// thrown fails the whole batch.
+/// entropy rule, throws. An item that fails alone is reported by `PartialFailure`, with one entry per
+/// item; what else is thrown fails the whole batch: of several items each is then run again alone
+/// (`Driver`), so that one prompt that no call survives fails by itself.
+///
+/// Text and tokens stay together: a response with both has `ends`, the offset in `text` at which each
+/// token's bytes end, or the policy has `detokenize`, by which the decoder finds them. A sampler that
+/// continues prefixes, such as QAlign, fails on a response of several tokens whose text it cannot cut.
 ///
 /// Optional members: `capabilities` (a static constexpr `Capabilities`, or a member function when it
-/// depends on the loaded model; else the defaults hold), `end_token()` and `is_end(Token)` (lets the
-/// decoder check that nothing follows the end), `fingerprint()` (text that changes with the model).
+/// depends on the loaded model; else the defaults hold), `fingerprint()` (text that changes with the
+/// model), and the abilities of tilt/policy/abilities.hpp: `is_end(Token)` and `end_token()` (let the
+/// decoder check that nothing follows the end), `detokenize(TokenSpan)`, `logits`, `log_probs`, ...
 ///
 /// One policy object is never called by two threads at once unless it says `concurrent`.
 template <class P>
-concept Policy =
-    requires(P& p, std::span<const Generation> work, std::span<Response> out) {
-      { p.generate(work, out) } -> std::same_as<void>;
-    };
-
-/// News of one submitted generation: fresh tokens, and the whole continuation when it has finished,
-/// or why it failed.
-struct Progress {
-  std::uint64_t ticket = 0;
-  TokenSpan fresh = {};                ///< tokens since the last news; valid until the next call
-  const Response* finished = nullptr;  ///< set once, with the last news
-  std::exception_ptr error = {};       ///< set instead when it failed
-};
-
-/// A policy that also works piece by piece, so that nobody waits for the longest response.
-///
-/// Syntax: `submit(ticket, generation)` never blocks; `step(deadline)` works until there is news or
-/// the deadline passes and returns a span of `Progress`, valid until the next call; `cancel(ticket)`
-/// frees the slot, and is harmless for a ticket that has finished.
-template <class P>
-concept AsyncPolicy =
-    Policy<P> && requires(P& p, std::uint64_t ticket, const Generation& work,
-                          std::chrono::steady_clock::time_point deadline) {
-      { p.submit(ticket, work) } -> std::same_as<void>;
-      { p.step(deadline) } -> std::convertible_to<std::span<const Progress>>;
-      { p.cancel(ticket) } -> std::same_as<void>;
-    };
-
-/// A policy that gives the logits of the token that follows a response: anything with `data()` and
-/// `size()`, of doubles or floats.
-template <class P>
-concept HasLogits = requires(P& p, const Prompt& prompt, const Response& response) {
-  { *p.logits(prompt, response).data() } -> std::convertible_to<double>;
-  { p.logits(prompt, response).size() } -> std::convertible_to<std::size_t>;
+concept Policy = requires(P& p, std::span<const Generation> work, std::span<Response> out) {
+  { p.generate(work, out) } -> std::same_as<void>;
 };
 
 /// True for a policy whose capabilities are known when compiling.

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "tilt/core/token_law.hpp"
-#include "tilt/policy/concept.hpp"
+#include "tilt/policy/abilities.hpp"
 #include "tilt/policy/stop.hpp"
 
 namespace tilt {
@@ -36,8 +36,10 @@ struct TokenIds {};
 ///     LogitPolicy policy{end_token, [](TokenSpan context) -> Eigen::VectorXd { ... }};
 ///
 /// A third argument maps a token to its bytes (`std::string(Token)`); without it the text is the ids
-/// joined by spaces, the end token being the empty text.
+/// joined by spaces, the end token being the empty text. A prefix of ids without text is given its text
+/// before it is continued, so that a stop string may begin in it.
 /// Cost: one call of the function per token, and one per segment that ends by entropy.
+/// @throws InvalidOption from `generate` and `log_probs` for a law out of its range
 /// @throws PolicyError from `generate` when the logits are empty, NaN, +infinity or all -infinity
 template <class F, class Pieces = TokenIds>
 class LogitPolicy {
@@ -45,9 +47,9 @@ class LogitPolicy {
                 "tilt::LogitPolicy needs a function of tilt::TokenSpan that returns the logits of "
                 "the next token: anything with data() to const double* and size(), such as "
                 "std::vector<double> or Eigen::VectorXd");
-  static_assert(std::same_as<Pieces, TokenIds> ||
-                    std::is_invocable_r_v<std::string_view, Pieces&, Token>,
-                "tilt::LogitPolicy needs a function std::string(tilt::Token) for the pieces of text");
+  static_assert(
+      std::same_as<Pieces, TokenIds> || std::is_invocable_r_v<std::string_view, Pieces&, Token>,
+      "tilt::LogitPolicy needs a function std::string(tilt::Token) for the pieces of text");
 
  public:
   static constexpr Capabilities capabilities = {.tokens = true,
@@ -78,6 +80,7 @@ class LogitPolicy {
   /// log p of each token of a given response under the law, nats.
   [[nodiscard]] std::vector<double> log_probs(const Prompt& prompt, const Response& response,
                                               const SamplingLaw& law = {}) {
+    check_law(law, "law");
     context_.assign(prompt.tokens().begin(), prompt.tokens().end());
     std::vector<double> result;
     result.reserve(response.tokens.size());
@@ -111,10 +114,14 @@ class LogitPolicy {
 
  private:
   void continue_one(const Generation& work, Response& out) {
+    check_law(work.law, "Generation.law");
     const TokenSpan prompt = work.prompt.tokens();
     context_.assign(prompt.begin(), prompt.end());
     context_.insert(context_.end(), work.prefix.tokens.begin(), work.prefix.tokens.end());
     text_ = work.prefix.text;
+    if (text_.empty() && work.prefix.ends.empty()) {
+      for (const Token token : work.prefix.tokens) append_text(token, text_);
+    }
     const std::size_t kept_bytes = text_.size();
     const std::size_t segment = work.until ? work.until->max_tokens : npos;
     out.usage.prompt_tokens = context_.size();

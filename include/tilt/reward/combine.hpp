@@ -170,18 +170,33 @@ class CombinedReward : public RewardPartsOf<Rs...> {
   Rule rule_;
 };
 
+/// The rule of `abstaining`.
+struct Abstaining {
+  [[nodiscard]] double operator()(std::span<const double> values) const { return values[0]; }
+};
+template <class R>
+inline constexpr bool may_abstain = false;
+template <class R>
+inline constexpr bool may_abstain<CombinedReward<Abstaining, R>> = true;
+
 /// The rule of `weighted`.
 template <std::size_t K>
 struct WeightedSum {
   std::array<double, K> weights;
+  std::array<bool, K> abstains = {};  ///< whether NaN of a part says that it has no opinion
 
   [[nodiscard]] bool counts(std::size_t part) const { return weights[part] != 0; }
   [[nodiscard]] double operator()(std::span<const double> values) const {
     double sum = 0;
+    bool is_scored = false, counts_any = false;
     for (std::size_t i = 0; i < K; ++i) {
-      if (counts(i)) sum += weights[i] * values[i];
+      if (!counts(i)) continue;
+      counts_any = true;
+      if (abstains[i] && std::isnan(values[i])) continue;
+      is_scored = true;
+      sum += weights[i] * values[i];
     }
-    return sum;
+    return is_scored || !counts_any ? sum : unset;
   }
 };
 
@@ -218,6 +233,9 @@ struct MeanMinusVariance {
 /// positive weight is -infinity, and so is its sum with anything finite; times a negative weight it is
 /// +infinity, which the run reports as an error, as it does NaN.
 ///
+/// A part made by `abstaining` has no say in a response that it scores NaN: the sum is over the others,
+/// their weights as they are. A response in which all parts that count abstain is NaN.
+///
 /// Rewards given as lvalues are held by reference, as rvalues they are owned.
 /// @throws InvalidOption when a weight is not finite
 template <class... Args>
@@ -227,7 +245,9 @@ template <class... Args>
   constexpr std::size_t k = sizeof...(Args) / 2;
   std::tuple<Args&&...> all(std::forward<Args>(args)...);
   return [&]<std::size_t... I>(std::index_sequence<I...>) {
-    const WeightedSum<k> rule{{static_cast<double>(std::get<2 * I>(all))...}};
+    const WeightedSum<k> rule{
+        {static_cast<double>(std::get<2 * I>(all))...},
+        {may_abstain<std::remove_cvref_t<std::tuple_element_t<2 * I + 1, std::tuple<Args...>>>>...}};
     for (std::size_t i = 0; i < k; ++i) {
       require_finite("weighted.weights[" + std::to_string(i) + "]", rule.weights[i]);
     }
@@ -236,6 +256,21 @@ template <class... Args>
         rule, std::forward<std::tuple_element_t<2 * I + 1, All>>(std::get<2 * I + 1>(all))...);
   }
   (std::make_index_sequence<k>{});
+}
+
+/// A reward whose NaN says that it has no opinion, where it is a part of `weighted`: one that judges only
+/// some kinds of prompts, say.
+///
+///     weighted(1, helpful, 0.5, abstaining(RewardFunction{[](const Prompt& x, const Response& y) {
+///       return is_code(x) ? passed_tests(y) : std::numeric_limits<double>::quiet_NaN(); }}))
+///
+/// Elsewhere NaN stays the error that it is: an opinion that is missing is never a score. A part that
+/// throws has failed and does not abstain.
+///
+/// A reward given as an lvalue is held by reference, as an rvalue it is owned.
+template <class R>
+[[nodiscard]] auto abstaining(R&& reward) {
+  return CombinedReward<Abstaining, R>(Abstaining{}, std::forward<R>(reward));
 }
 
 /// The smallest of several rewards: as good as its worst part. -infinity of one part is -infinity of

@@ -15,8 +15,8 @@ namespace tilt {
 /// Semantics (checked by `testing::check_reward`): `out[i]` becomes the reward of `work[i]`, which
 /// depends on nothing else. -infinity is legal: such a response is never chosen or accepted while
 /// something finite is held. NaN and +infinity are errors, or rejections if the run asks for that.
-/// An item that fails alone is reported by `PartialFailure`; what else is thrown fails the whole
-/// batch.
+/// An item that fails alone is reported by `PartialFailure`, with one entry per item; what else is
+/// thrown fails the whole batch: of several items each is then scored again alone (`Driver`).
 ///
 /// Optional member: `partial`, a static constexpr bool or a member function; false says that a prefix
 /// of a response cannot be scored (true is assumed). Methods that score prefixes refuse such a reward.

@@ -12,7 +12,7 @@
 #include "tilt/core/held.hpp"
 #include "tilt/core/prompt.hpp"
 #include "tilt/core/response.hpp"
-#include "tilt/policy/concept.hpp"
+#include "tilt/policy/abilities.hpp"
 #include "tilt/reward/concept.hpp"
 
 namespace tilt {
@@ -50,12 +50,6 @@ template <std::floating_point Scalar>
   const auto v = static_cast<double>(possible);
   return std::max(0.0, largest + std::log(total) - sum / v - std::log(v));
 }
-
-/// A policy that works the certainties of a response's positions out by itself: one per token, nats.
-template <class P>
-concept HasSelfCertainty = requires(P& p, const Prompt& prompt, const Response& response) {
-  { p.self_certainty(prompt, response) } -> std::convertible_to<std::span<const double>>;
-};
 
 /// r(x, y) = the mean over the tokens of y of KL(uniform || p(. | x, y_1 .. y_t)), t = 0 .. |y|-1, nats,
 /// at least 0: how sure a model is of its answer, without a reward model.
@@ -117,11 +111,18 @@ class SelfCertainty {
       }
       for (const double certainty : certainties) sum += certainty;
     } else {
+      Response context;  // the tokens so far, with their text where it is known
+      const bool has_ends = response.ends.size() == n;
       for (std::size_t t = 0; t < n; ++t) {
-        const auto& logits = policy.logits(prompt, response.first(t));
+        const auto& logits = policy.logits(prompt, std::as_const(context));
         using Scalar = std::remove_cvref_t<decltype(*logits.data())>;
         sum += certainty_of(
             std::span<const Scalar>(logits.data(), static_cast<std::size_t>(logits.size())));
+        context.tokens.push_back(response.tokens[t]);
+        if (!has_ends) continue;
+        context.text.append(response.text, context.text.size(),
+                            response.ends[t] - context.text.size());
+        context.ends.push_back(response.ends[t]);
       }
     }
     return sum / static_cast<double>(n);

@@ -35,10 +35,13 @@ enum class Stop {
 /// What one prompt's run may spend. Tokens and calls are split evenly over the sampler's lanes (the
 /// first lanes take the remainder).
 ///
-/// Calls are counted when work is let in, so that they are never exceeded. Tokens are let in while
-/// what is spent, and what the work in flight may still take, stays below the limit; at least one
-/// piece of work is let in while spent < limit, so that the limit is overshot by less than one piece.
-/// Seconds are looked at between calls of the policy and the reward.
+/// Calls are counted when work is let in, so that they are never exceeded. A lane lets a piece of work
+/// in while what it has spent, and what its work in flight and this piece may take, stays within its
+/// share of the tokens; lane 0 may let in one piece alone while it has spent less than its share. So a
+/// run draws something, overshoots the limit by less than one piece of work in all, and may leave of
+/// each other lane's share what is too little for a piece. A limit below lanes x tokens of a piece is
+/// thus lane 0's alone. Work is let in by index, never by arrival. Seconds are looked at between calls
+/// of the policy and the reward, and end a run with what it has drawn, scored or not.
 struct Budget {
   std::size_t tokens = npos;  ///< generated tokens
   std::size_t policy_calls = npos, reward_calls = npos;

@@ -6,35 +6,31 @@
 #include <utility>
 #include <vector>
 
-#include "tilt/policy/concept.hpp"
+#include "tilt/policy/abilities.hpp"
+#include "tilt/policy/ends.hpp"
 #include "tilt/reward/concept.hpp"
 #include "tilt/runtime/session.hpp"
 
 namespace tilt {
 
-/// Whether a policy's continuation stands against what the policy itself says of its end token and of
-/// its tokens; empty when it does.
+/// Whether a policy's continuation stands against what the policy itself says of its end token, of its
+/// tokens and of its log-probs; empty when it does.
 template <class P>
-[[nodiscard]] std::string fault_of_policy([[maybe_unused]] P& policy,
-                                          const Response& continuation) {
+[[nodiscard]] std::string fault_of_policy(P& policy, const Response& continuation) {
   const std::vector<Token>& tokens = continuation.tokens;
-  if constexpr (requires(Token token) { policy.is_end(token); }) {
-    for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
-      if (policy.is_end(tokens[i])) {
-        return "it returned " + std::to_string(tokens.size() - i - 1) +
-               " tokens after the end token";
-      }
-    }
-  } else if constexpr (requires { policy.end_token(); }) {
-    for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
-      if (tokens[i] == policy.end_token()) {
-        return "it returned " + std::to_string(tokens.size() - i - 1) +
-               " tokens after the end token";
-      }
+  for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
+    if (ends_response(policy, tokens[i]).value_or(false)) {
+      return "it returned " + std::to_string(tokens.size() - i - 1) +
+             " tokens after the end token";
     }
   }
-  if (continuation.empty() && capabilities_of(policy).tokens) {
+  const Capabilities says = capabilities_of(policy);
+  if (says.tokens && continuation.empty()) {
     return "it returned an empty response, not even an end token";
+  }
+  if (says.log_probs && (continuation.log_probs.size() != tokens.size() ||
+                         continuation.raw_log_probs.size() != tokens.size())) {
+    return "it says that it fills log_probs and raw_log_probs, and did not";
   }
   return {};
 }
@@ -42,88 +38,142 @@ template <class P>
 /// Calls a policy and a reward for sessions until they are finished: the rounds of all sessions are
 /// merged, one policy call for all that is to be generated, one reward call for all that is to be
 /// scored. Keeps its vectors, so that a round allocates nothing but the responses.
+///
+/// A call that throws anything but a `PartialFailure` has failed as a whole, and one item may be the
+/// cause: where it had several, they are run again one by one, so that a prompt that no call survives
+/// fails by itself. What is run again is counted as `Cost::retries`. A `PartialFailure` without one
+/// entry per item is no account of the call: all of its items have failed.
 template <Sampler S, class P, class R>
 class Driver {
  public:
   Driver(P& policy, R& reward) : policy_(policy), reward_(reward) {}
 
-  /// One pass: all pending generations in one batch, else all pending scorings in one batch.
-  /// @returns false when nothing is pending
+  /// One pass: all new generations in one batch, else all new scorings in one batch.
+  /// @returns false when there is nothing new: the sessions are finished, unless somebody else has
+  /// taken their work
   bool pass(std::span<Session<S>> sessions) {
-    work_.clear();
-    owners_.clear();
-    for (Session<S>& session : sessions) {
-      session.pending(work_);
-      owners_.resize(work_.size(), &session);
-    }
-    if (work_.empty()) return false;
-    const bool generating =
-        std::any_of(work_.begin(), work_.end(), [](const Work& w) { return w.generation; });
-    std::size_t kept = 0;
-    for (std::size_t i = 0; i < work_.size(); ++i) {
-      if ((work_[i].generation != nullptr) != generating) continue;
-      work_[kept] = work_[i];
-      owners_[kept++] = owners_[i];
-    }
-    work_.resize(kept);
-    causes_.assign(kept, nullptr);
-    if (generating) {
-      generate();
+    return pass_over(sessions, [](Session<S>& session) { return &session; });
+  }
+  /// The same, of sessions that stand anywhere.
+  bool pass(std::span<Session<S>* const> sessions) {
+    return pass_over(sessions, [](Session<S>* session) { return session; });
+  }
+
+ private:
+  template <class Sessions, class Pointer>
+  bool pass_over(Sessions sessions, Pointer pointer) {
+    const auto take = [&](auto taken_from) {
+      work_.clear();
+      owners_.clear();
+      for (auto& one : sessions) {
+        Session<S>* session = pointer(one);
+        taken_from(*session);
+        owners_.resize(work_.size(), session);
+      }
+      return !work_.empty();
+    };
+    if (take([&](Session<S>& session) { session.take_generations(work_); })) {
+      generate(0, work_.size());
+    } else if (take([&](Session<S>& session) { session.take_scorings(work_); })) {
+      score(0, work_.size());
     } else {
-      score();
+      return false;
     }
     return true;
   }
 
- private:
-  void generate() {
+  // Runs the generations begin .. end-1 in one call.
+  void generate(std::size_t begin, std::size_t end) {
     generations_.clear();
-    for (std::size_t i = 0; i < work_.size(); ++i) {
+    for (std::size_t i = begin; i < end; ++i) {
       generations_.push_back(std::move(owners_[i]->lend(work_[i].id)));
     }
     responses_.clear();
-    responses_.resize(work_.size());
-    collect([&] { policy_.generate(generations_, responses_); });
-    for (std::size_t i = 0; i < work_.size(); ++i) {
-      owners_[i]->lend(work_[i].id) = std::move(generations_[i]);
-      if (causes_[i]) continue;
-      const std::string fault = fault_of_policy(policy_, responses_[i]);
-      if (!fault.empty()) causes_[i] = std::make_exception_ptr(PolicyError(fault));
+    responses_.resize(end - begin);
+    const bool failed = call<PolicyError>("the policy", end - begin,
+                                          [&] { policy_.generate(generations_, responses_); });
+    for (std::size_t i = begin; i < end; ++i) {
+      owners_[i]->lend(work_[i].id) = std::move(generations_[i - begin]);
+    }
+    if (failed && end - begin > 1) {
+      one_by_one(begin, end, [&](std::size_t i) { generate(i, i + 1); });
+      return;
+    }
+    for (std::size_t i = begin; i < end; ++i) {
+      if (causes_[i - begin]) continue;
+      check(owners_[i]->lend(work_[i].id), responses_[i - begin], causes_[i - begin]);
     }
     // What was drawn is told before what failed, so that a failure loses nothing.
-    for (std::size_t i = 0; i < work_.size(); ++i) {
-      if (!causes_[i]) owners_[i]->supply(work_[i].id, std::move(responses_[i]));
+    for (std::size_t i = begin; i < end; ++i) {
+      if (!causes_[i - begin]) owners_[i]->supply(work_[i].id, std::move(responses_[i - begin]));
     }
-    fail_others();
+    fail_others(begin, end);
   }
 
-  void score() {
-    scorings_.clear();
-    for (const Work& work : work_) scorings_.push_back(*work.scoring);
-    rewards_.assign(work_.size(), unset);
-    collect([&] { reward_.score(scorings_, rewards_); });
-    for (std::size_t i = 0; i < work_.size(); ++i) {
-      if (!causes_[i]) owners_[i]->supply(work_[i].id, rewards_[i]);
-    }
-    fail_others();
-  }
-
-  template <class Call>
-  void collect(Call&& call) {
+  // Holds a continuation to the policy's own word and fills the `ends` that it lacks; members of the
+  // policy that do so may throw as `generate` may.
+  void check(const Generation& work, Response& continuation, std::exception_ptr& cause) {
     try {
-      call();
-    } catch (const PartialFailure& failure) {
-      for (std::size_t i = 0; i < causes_.size() && i < failure.causes().size(); ++i) {
-        causes_[i] = failure.causes()[i];
-      }
+      const std::string fault = fault_of_policy(policy_, continuation);
+      if (!fault.empty()) throw PolicyError(fault);
+      fill_ends(policy_, work.prefix, continuation);
     } catch (...) {
-      causes_.assign(causes_.size(), std::current_exception());
+      cause = std::current_exception();
     }
   }
 
-  void fail_others() {
-    for (std::size_t i = 0; i < work_.size(); ++i) {
-      if (causes_[i]) owners_[i]->fail(work_[i].id, causes_[i]);
+  // Runs the scorings begin .. end-1 in one call.
+  void score(std::size_t begin, std::size_t end) {
+    scorings_.clear();
+    for (std::size_t i = begin; i < end; ++i) scorings_.push_back(*work_[i].scoring);
+    rewards_.assign(end - begin, unset);
+    const bool failed = call<RewardError>("the reward model", end - begin,
+                                          [&] { reward_.score(scorings_, rewards_); });
+    if (failed && end - begin > 1) {
+      one_by_one(begin, end, [&](std::size_t i) { score(i, i + 1); });
+      return;
+    }
+    for (std::size_t i = begin; i < end; ++i) {
+      if (!causes_[i - begin]) owners_[i]->supply(work_[i].id, rewards_[i - begin]);
+    }
+    fail_others(begin, end);
+  }
+
+  // Makes a call of n items and notes what failed of it.
+  // @returns true when it failed as a whole
+  template <class E, class Call>
+  bool call(const char* who, std::size_t n, Call&& items) {
+    causes_.assign(n, nullptr);
+    try {
+      items();
+      return false;
+    } catch (const PartialFailure& failure) {
+      causes_ = failure.causes();
+      if (causes_.size() == n) return false;
+      causes_.assign(n, std::make_exception_ptr(E(std::string(who) + " reported the failures of " +
+                                                  std::to_string(failure.causes().size()) +
+                                                  " items in a call of " + std::to_string(n) +
+                                                  ", so that no item of it can be told good")));
+      return false;
+    } catch (...) {
+      causes_.assign(n, std::current_exception());
+      return true;
+    }
+  }
+
+  // Runs what is still waited for again: a run that an item ends needs its others no more.
+  template <class Run>
+  void one_by_one(std::size_t begin, std::size_t end, Run&& run) {
+    for (std::size_t i = begin; i < end; ++i) {
+      if (!owners_[i]->waits_for(work_[i].id)) continue;
+      owners_[i]->count_retry(work_[i].id);
+      run(i);
+    }
+  }
+
+  void fail_others(std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      if (causes_[i - begin]) owners_[i]->fail(work_[i].id, causes_[i - begin]);
     }
   }
 
@@ -135,7 +185,7 @@ class Driver {
   std::vector<Response> responses_ = {};
   std::vector<Scoring> scorings_ = {};
   std::vector<double> rewards_ = {};
-  std::vector<std::exception_ptr> causes_ = {};
+  std::vector<std::exception_ptr> causes_ = {};  // of the items of a call
 };
 
 }  // namespace tilt

@@ -54,8 +54,9 @@ class BestOfN {
     const std::size_t left = options_.n - state.drawn;
     const std::size_t width = options_.width == 0 ? left : std::min(options_.width, left);
     for (std::size_t i = 0; i < width; ++i) {
-      round.sample(
-          {.prompt = state.prompt, .max_tokens = options_.max_tokens, .law = options_.law});
+      round.sample({.prompt = state.prompt,
+                    .max_tokens = options_.max_tokens,
+                    .law = round.copy(options_.law)});
     }
     state.drawn += width;
   }

@@ -62,15 +62,20 @@ struct CalibratedOptions {
 /// budget. An estimated quantile has a standard error of sqrt(u(1-u)/K), which exponential transforms
 /// amplify (`plug_in_bias`): K must be well above t^2.
 /// Edge cases: references that fail, or whose score is missing (NaN, under `OnNan::reject`), are left
-/// out and counted; a run that ends before all are in has no candidates yet. Where none is left nothing
-/// can be calibrated: what the first round has drawn is emitted with weight 0 and no reward (NaN, with
-/// the raw reward kept), and the run ends. An incomplete set never goes to the store.
+/// out and counted. Where none is left, or the run is ended before all are in, nothing can be
+/// calibrated: what the first round has drawn is emitted with weight 0 and no reward (NaN, with the raw
+/// reward kept), and the run ends. An incomplete set never goes to the store. References are nobody's
+/// survivors (`RunOptions::min_survivors`).
+///
+/// A sampler that scores against another prompt than the run's says so by a member `question`, as `Prs`
+/// does: the references answer that one.
 /// Stats: those of the inner sampler (whose rewards are the transformed ones), then `references` (used),
 /// `reference_failures`, `plug_in_bias` (of the transform at a true quantile of 0.9) and `dkw_band` (at
 /// 95 %: how far any quantile may be off).
 /// @throws InvalidOption from the constructor: references 0; a transform that is empty, decreases, gives
 /// NaN or +infinity, or is -infinity at 1; one that is made for another beta. From the decoder or
-/// session what the inner sampler throws
+/// session what the inner sampler throws; from `ask`: a sampler that scores against another prompt than
+/// its `question`
 ///
 /// A sampler that scores prefixes (`Cards`) does not compile: prefixes have another quantile law.
 ///
@@ -96,7 +101,7 @@ class Calibrated {
 
   struct State {
     typename S::State inner;
-    Prompt prompt = {};
+    Prompt question = {};  ///< what the references answer
     ReferenceStore::Quantiles references = {};
     std::size_t asked = 0;     ///< references in the round in flight
     std::size_t failures = 0;  ///< references that failed or have no score
@@ -141,34 +146,34 @@ class Calibrated {
   }
 
   [[nodiscard]] State start(const Prompt& prompt) const {
-    return {.inner = sampler_.start(prompt), .prompt = prompt};
+    return {.inner = sampler_.start(prompt), .question = question_of(prompt)};
   }
 
   void ask(State& state, Round& round) const {
     state.asked = 0;
     if (state.lost) return;
     sampler_.ask(state.inner, round);
+    check_question(state, round);
     if (state.references || round.draws().empty()) return;
-    const ReferenceKey key = key_of(state.prompt);
+    ReferenceKey key = key_for(state.question);
     if (options_.store) state.references = options_.store->find(key);
     if (state.references) return;
-    for (std::size_t i = 0; i < options_.references; ++i) {
-      round.sample({.prompt = key.prompt, .max_tokens = key.max_tokens, .law = key.law});
-      round.results().back().work.seed = key.seed(i);
-    }
-    round.bring_forward(options_.references);
+    std::vector<Generation> work(
+        options_.references, {.prompt = key.prompt, .max_tokens = key.max_tokens, .law = key.law});
+    for (std::size_t i = 0; i < work.size(); ++i) work[i].seed = key.seed(i);
+    round.sample_ahead(std::move(work));
     state.asked = options_.references;
   }
 
   void tell(State& state, Round& round) const {
-    if (state.asked > 0) learn(state, round.take_first(state.asked));
+    if (state.asked > 0) learn(state, round.ahead());
     state.asked = 0;
     if (!state.references) {
       state.lost = true;
       emit_unscored(round);
       return;
     }
-    for (Draw& draw : round.results()) {
+    for (Draw& draw : round.results().subspan(round.ahead().size())) {
       if (draw.status != DrawStatus::done || !draw.to_score || draw.reward == -infinity) continue;
       draw.reward = options_.transform((*state.references)(draw.reward));
     }
@@ -211,19 +216,45 @@ class Calibrated {
   [[nodiscard]] const CalibratedOptions& options() const noexcept { return options_; }
   /// What the references of a prompt are kept under, and where their seeds come from.
   [[nodiscard]] ReferenceKey key_of(const Prompt& prompt) const {
-    return {.prompt = prompt,
-            .law = sampler_.options().law,
-            .references = options_.references,
-            .max_tokens = sampler_.options().max_tokens};
+    return key_for(question_of(prompt));
   }
 
  private:
   static constexpr double biased_quantile = 0.9;
 
-  void learn(State& state, const std::vector<Draw>& draws) const {
+  [[nodiscard]] Prompt question_of(const Prompt& prompt) const {
+    if constexpr (requires {
+                    { sampler_.question(prompt) } -> std::convertible_to<Prompt>;
+                  }) {
+      return sampler_.question(prompt);
+    } else {
+      return prompt;
+    }
+  }
+  [[nodiscard]] ReferenceKey key_for(const Prompt& question) const {
+    return {.prompt = question,
+            .law = sampler_.options().law,
+            .references = options_.references,
+            .max_tokens = sampler_.options().max_tokens};
+  }
+
+  // Rewards that answer another question than the references cannot be held against them.
+  static void check_question(const State& state, const Round& round) {
+    for (const Draw& draw : round.draws()) {
+      if (!draw.to_score || draw.work.prompt == state.question) continue;
+      throw InvalidOption("Calibrated.sampler",
+                          "one that scores against the prompt " + describe(draw.work.prompt),
+                          "one whose member question(prompt) tells so: the references answer " +
+                              describe(state.question));
+    }
+  }
+
+  void learn(State& state, std::span<const Draw> draws) const {
     std::vector<double> rewards;
+    bool complete = draws.size() == state.asked;  // else no budget could let the others in
     for (const Draw& draw : draws) {
       if (draw.status == DrawStatus::failed) ++state.failures;
+      if (draw.status == DrawStatus::skipped) complete = false;
       if (draw.status != DrawStatus::done) continue;
       // A score that the run rejects as none is no low reward either.
       const bool has_score = !std::isnan(draw.raw_reward) && draw.raw_reward < infinity;
@@ -231,12 +262,12 @@ class Calibrated {
     }
     auto quantiles = std::make_shared<const ReferenceQuantiles>(rewards);
     state.failures += quantiles->missing();
-    if (quantiles->size() == 0) return;
+    // Of a run that was ended short responses, or fast ones, would be over-represented.
+    if (!complete || quantiles->size() == 0) return;
     state.references = std::move(quantiles);
-    const bool complete = state.references->size() == options_.references;
-    if (complete && options_.store) {
+    if (options_.store && state.references->size() == options_.references) {
       ReferenceStore store = *options_.store;
-      store.insert(key_of(state.prompt), state.references);
+      store.insert(key_for(state.question), state.references);
     }
   }
 

@@ -81,7 +81,7 @@ struct CardsOptions {
 class Cards {
  public:
   using DefaultSelector = LastState;
-  static constexpr Needs needs = {.policy = {.tokens = true}, .partial_reward = true};
+  static constexpr Needs needs = {.policy = {.tokens = true, .ends = false}, .partial_reward = true};
 
   struct State {
     Prompt prompt = {};
@@ -136,7 +136,7 @@ class Cards {
     }
     if (options_.alpha == 1) state.first_threshold = state.goal;
     for (std::size_t i = 0; i < std::min(options_.parallel, left(state)); ++i) {
-      round.sample(segment_after(state));
+      round.sample(segment_after(state, round));
     }
   }
 
@@ -235,12 +235,12 @@ class Cards {
     return options_.max_rejections == npos ? npos : options_.max_rejections + 1 - state.tried;
   }
 
-  [[nodiscard]] Generation segment_after(const State& state) const {
+  [[nodiscard]] Generation segment_after(const State& state, Round& round) const {
     Generation work{.prompt = state.prompt,
                     .prefix = state.accepted,
                     .max_tokens = options_.official ? options_.segment.max_tokens
                                                     : options_.max_tokens - state.accepted.size(),
-                    .law = options_.law};
+                    .law = round.copy(options_.law)};
     if (options_.segment.needs_entropy()) {
       // With the rule's own cap, so that a full segment in mid-response is not taken for the end.
       work.until = options_.segment;

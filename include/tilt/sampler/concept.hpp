@@ -11,7 +11,9 @@ namespace tilt {
 
 /// What a sampler asks of the policy and the reward it is put together with.
 struct Needs {
-  Capabilities policy = {.tokens = false};  ///< each true member must be true of the policy
+  /// Each true member must be true of the policy; `ends` counts only together with `tokens`. A sampler
+  /// that needs tokens and never cuts a response says `.ends = false`.
+  Capabilities policy = {.tokens = false, .ends = false};
   bool partial_reward = false;              ///< scores prefixes of responses
 };
 
@@ -34,6 +36,8 @@ struct Needs {
 /// - `static constexpr Needs needs`: refused when compiling where the types tell;
 /// - `option_needs() -> Needs`: further needs that depend on options, refused by the decoder;
 /// - `check()`: throws InvalidOption for numbers that had no default and were never given;
+/// - `question(prompt) -> Prompt`: the prompt that responses are scored against, and that base draws
+///   answer, where it is another one than the run's;
 /// - `typename S::DefaultSelector`: the selector of a decoder that is given none (else
 ///   `HighestReward`);
 /// - `emits_states() -> bool`: false when weights are not those of chain states;

@@ -184,9 +184,14 @@ class Prs {
                   read(o.texts.refine_without_feedback, "refine_without_feedback")};
   }
 
+  /// The prompt with the preference.
+  [[nodiscard]] Prompt question(const Prompt& prompt) const {
+    return with_preference(prompt, options_.preference);
+  }
+
   [[nodiscard]] State start(const Prompt& prompt) const {
     State state;
-    state.question = with_preference(prompt, options_.preference);
+    state.question = question(prompt);
     state.query = quotable(state.question, "Prs");
     return state;
   }
@@ -358,6 +363,7 @@ class Prs {
     std::size_t child = 0;
     for (std::size_t p = 0; p < state.parents.size(); ++p) {
       for (std::size_t i = 0; i < children_of(state, p); ++i, ++child) {
+        if (child >= round.draws().size()) return;  // no budget could have let it in
         const Draw& draw = round.draws()[child];
         if (draw.status != DrawStatus::done) continue;
         const bool cut = draw.response.finish == Finish::length;

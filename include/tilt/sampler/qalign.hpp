@@ -120,7 +120,7 @@ class QAlign {
       round.sample({.prompt = state.prompt,
                     .prefix = j + 1 < options_.fork ? prefix : std::move(prefix),
                     .max_tokens = options_.max_tokens - state.cut,
-                    .law = options_.law});
+                    .law = round.copy(options_.law)});
     }
   }
 

@@ -70,8 +70,9 @@ class Rejection {
     const std::size_t left =
         options_.max_rejections == npos ? npos : options_.max_rejections + 1 - state.tried;
     for (std::size_t i = 0; i < std::min(options_.parallel, left); ++i) {
-      round.sample(
-          {.prompt = state.prompt, .max_tokens = options_.max_tokens, .law = options_.law});
+      round.sample({.prompt = state.prompt,
+                    .max_tokens = options_.max_tokens,
+                    .law = round.copy(options_.law)});
     }
   }
 

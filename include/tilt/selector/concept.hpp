@@ -20,7 +20,9 @@ struct Decision {
 /// Syntax: `s(const Population&, Random&) -> Decision`, const.
 ///
 /// Semantics (checked by `testing::check_selector`): an empty population gives `index == npos` and
-/// share 0; candidates of weight 0 are ignored unless all weights are 0; ties go to the earliest.
+/// share 0; candidates of weight 0 are ignored unless all weights are 0, and then those without a
+/// reward (NaN) unless none has one (`eligible` does both); ties go to the earliest. What it throws, and
+/// an index that is no position, fails the one result (`Stop::failed`).
 ///
 /// Optional members: `static constexpr bool needs_reward` (true: does not compile with `no_reward`);
 /// `static constexpr bool needs_states` (true: refuses populations whose weights are not those of

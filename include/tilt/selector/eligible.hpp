@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <span>
@@ -17,19 +18,33 @@ struct Eligible {
   double weight = 1;                     ///< > 0
 };
 
-/// The candidates that may be chosen, in the order of the population: those of positive weight, or,
-/// where there is none, all of them, each with weight 1.
+/// The candidates that may be chosen, in the order of the population: those of positive weight; where
+/// there is none, those that have a reward; where there is none either (texts that were drawn and
+/// never scored), all of them. The last two each with weight 1. Infinite weights leave no share to
+/// others: where there are some, these candidates alone, each with weight 1. A weight of NaN is not
+/// positive.
 [[nodiscard]] inline std::vector<Eligible> eligible(const Population& population) {
   std::vector<Eligible> chosen;
   chosen.reserve(population.size());
+  bool has_infinite = false;
+  for (const Candidate& candidate : population) {
+    has_infinite = has_infinite || candidate.weight == infinity;
+  }
   std::size_t index = 0;
   for (const Candidate& candidate : population) {
-    if (candidate.weight > 0) chosen.push_back({index, &candidate, candidate.weight});
+    if (has_infinite ? candidate.weight == infinity : candidate.weight > 0) {
+      chosen.push_back({index, &candidate, has_infinite ? 1.0 : candidate.weight});
+    }
     ++index;
   }
   if (!chosen.empty()) return chosen;
+  const bool scored = std::any_of(population.begin(), population.end(),
+                                  [](const Candidate& c) { return !std::isnan(c.reward); });
   index = 0;
-  for (const Candidate& candidate : population) chosen.push_back({index++, &candidate, 1.0});
+  for (const Candidate& candidate : population) {
+    if (!scored || !std::isnan(candidate.reward)) chosen.push_back({index, &candidate, 1.0});
+    ++index;
+  }
   return chosen;
 }
 

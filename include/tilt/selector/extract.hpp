@@ -4,16 +4,20 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 #include "tilt/core/response.hpp"
+#include "tilt/text/boxes.hpp"
+#include "tilt/text/choice.hpp"
 #include "tilt/text/math.hpp"
+#include "tilt/text/number_reader.hpp"
+#include "tilt/text/stated_value.hpp"
+#include "tilt/text/statement.hpp"
 
 namespace tilt {
 
@@ -38,11 +42,16 @@ template <AnswerExtractor E>
 
 /// Takes the whole response as its answer. Responses are told apart by their tokens, those without
 /// tokens by their text: two tokenisations of one text are two responses, and so are a response that
-/// the model ended and the same text cut at the limit.
+/// the model ended and the same text cut at the limit. Texts without tokens are alike whatever their
+/// case, their white space and the full stop at their end.
 struct WholeResponse {
   /// A string that is the same for the same response only; it is not meant to be read.
   [[nodiscard]] std::optional<std::string> operator()(const Response& response) const {
-    if (response.tokens.empty()) return 't' + response.text;
+    if (response.tokens.empty()) {
+      std::string words = detail::plain_words(response.text);
+      if (words.ends_with('.')) words.pop_back();
+      return 't' + words;
+    }
     std::string key = "i";
     for (const Token token : response.tokens) {
       const auto id = static_cast<std::uint32_t>(token);
@@ -57,77 +66,66 @@ inline constexpr WholeResponse whole_response{};
 
 /// The last number in a text, for tasks such as GSM8K.
 ///
-/// Canonical, so that "1,000", "1000", "1000.0" and "$1,000" group as "1000": separators of thousands,
-/// currency signs and needless zeros go. The sign is kept: a minus directly before the number (a
-/// currency sign between them allowed) unless a letter, a digit, a closing bracket or another minus
-/// stands directly before it, so that "10-4" ends in 4 and "= -4" in -4. A fraction of two whole
-/// numbers, "3/4" or "\frac{3}{4}", is one number, written as a decimal where that is exact ("0.75"),
-/// else in lowest terms ("1/3"). Percent signs, units and exponents are not looked at; mixed numbers
-/// and decimal commas are not understood.
+/// Canonical, so that equal values are equal strings: "1,000", "1000.0", "1 000", "$1,000", "1e3" and
+/// "1 thousand" are "1000"; fractions and mixed numbers ("3/4", "\frac34", "7 3/4") are decimals where
+/// that is exact ("0.75"), else in lowest terms ("1/3"). `NumberReader` says what a number is. Exponents
+/// of units ("24 cm^2") are none; percent signs and units are not looked at.
 ///
-/// None if the text has no digit.
+/// A number alone behind "####" is the answer whatever follows it, and what stands behind a stated answer
+/// from a line such as "Question:" on is not read: a model that was not stopped goes on with another task.
+///
+/// None if the text has no number.
+///
+/// Cost: linear in the length of the text.
 struct LastNumber {
   [[nodiscard]] std::optional<std::string> operator()(std::string_view text) const {
-    NumberReader reader(text);
-    std::optional<std::string> last;
-    while (std::optional<std::string> number = reader.next()) last = std::move(number);
-    return last;
+    const std::string plain = folded(text);
+    std::string_view read = detail::before_run_on(plain);
+    const auto marked = detail::marked_answer(plain);
+    if (marked && std::any_of(marked->begin(), marked->end(), Ascii::is_digit)) read = *marked;
+    NumberReader reader(read);
+    std::optional<Number> last;
+    while (std::optional<Number> number = reader.next()) last = std::move(number);
+    if (!last) return std::nullopt;
+    return std::move(last->text);
   }
 };
 inline constexpr LastNumber last_number{};
 
-/// The content of the last \boxed{...} (or \fbox{...}) in a text, in the form of `normalized_math`,
-/// for tasks such as MATH.
+/// The content of the last \boxed{...} (or \fbox{...}) in a text, in the form of `normalized_math`, so
+/// that equal values are equal strings; for tasks such as MATH.
 ///
 /// Of nested boxes the innermost counts. Braces inside are balanced, those behind a backslash do not
 /// count. A box that is never closed, as in a response cut short, and one that is empty are no
-/// answers: the one before them is. "\boxed 7" without braces is read up to the next white space, dollar
-/// sign, brace or backslash.
+/// answers: the one before them is. Without braces a box is a number directly behind it, "\boxed 7".
+/// Boxes that only a comma, "and" or "or" parts are one list: "\boxed{1} and \boxed{-2}".
 ///
 /// Cost: linear in the length of the text.
 struct LastBoxed {
   [[nodiscard]] std::optional<std::string> operator()(std::string_view text) const {
-    std::vector<std::size_t> open;  // where the content of each open group begins; npos: no box
-    std::size_t newest = 0;         // where the content of the box begins that was opened last
-    std::string_view last;
-    const auto close = [&](std::size_t from, std::size_t to) {
-      const std::string_view content = trimmed(text.substr(from, to - from));
-      if (from == newest && !content.empty()) last = content;
-    };
-    for (std::size_t i = 0; i < text.size(); ++i) {
-      if (text[i] == '{') {
-        open.push_back(npos);
-      } else if (text[i] == '}' && !open.empty()) {
-        if (open.back() != npos) close(open.back(), i);
-        open.pop_back();
-      } else if (text[i] == '\\') {
-        const std::string_view rest = text.substr(i + 1);
-        const std::size_t name = rest.starts_with("boxed") ? 5 : rest.starts_with("fbox") ? 4 : 0;
-        if (name == 0 || (name < rest.size() && Ascii::is_letter(rest[name]))) {
-          ++i;  // what stands behind a backslash is no brace
-          continue;
-        }
-        std::size_t at = i + 1 + name;
-        while (at < text.size() && Ascii::is_space(text[at])) ++at;
-        if (at < text.size() && text[at] == '{') {
-          open.push_back(newest = at + 1);
-          i = at;
-        } else {
-          const std::size_t stop = std::min(text.find_first_of(" \t\r\n$\\{}", at), text.size());
-          close(newest = at, stop);
-          i = stop - 1;
-        }
-      }
+    const detail::BoxFinder boxes(detail::before_run_on(text));
+    std::string all, first;
+    bool differ = false;
+    for (const std::string_view content : boxes.last()) {
+      std::string answer = normalized_math(content);
+      if (answer.empty()) continue;
+      differ = differ || (!first.empty() && answer != first);
+      if (first.empty()) first = std::move(answer);
+      (all += all.empty() ? "" : ", ") += content;
     }
-    std::string answer = normalized_math(last);
-    if (answer.empty()) return std::nullopt;
-    return answer;
+    if (first.empty()) return std::nullopt;
+    return differ ? normalized_math(all) : first;
   }
 };
 inline constexpr LastBoxed last_boxed{};
 
-/// The last stand-alone capital letter from A to J in a text, for multiple choice: "B", "(B)", "B.",
-/// "**B**", "\boxed{B}", "答案是B。".
+/// The letter from A to J that a text chooses, for multiple choice: "B", "(B)", "B.", "**B**",
+/// "\boxed{B}", "答案是B。".
+///
+/// The last letter that is stated as the answer counts ("The answer is B", "Answer: B", "I choose B", "B is
+/// correct", a box), in small letters too where a mark follows ("the answer is d."); a text that states
+/// that there is none ("Answer: none of the above") has none. Without such a statement it is the last
+/// stand-alone capital letter, behind the last "Answer:" where there is one.
 ///
 /// Stand-alone: no letter, digit, underscore or backslash beside it; not part of an abbreviation
 /// ("D.C."), of a compound ("B-12", "C++", "A-level"), of a contraction ("I'm") or of a temperature
@@ -138,88 +136,80 @@ inline constexpr LastBoxed last_boxed{};
 ///   choice, answer, letter, is ("option I because").
 ///
 /// Other names of one letter ("vitamin C", "point B") cannot be told from a choice: let the prompt ask
-/// for the answer at the end.
+/// for the answer at the end. What stands behind a stated answer from a line such as "Question:" on is not
+/// read.
+///
+/// Cost: linear in the length of the text.
 struct LastChoice {
   [[nodiscard]] std::optional<std::string> operator()(std::string_view text) const {
-    for (std::size_t i = text.size(); i-- > 0;) {
-      if (text[i] >= 'A' && text[i] <= 'J' && stands_alone(text, i) && !is_word(text, i)) {
-        return std::string(1, text[i]);
-      }
-    }
-    return std::nullopt;
-  }
-
- private:
-  static char at(std::string_view text, std::size_t i) { return i < text.size() ? text[i] : ' '; }
-
-  static bool stands_alone(std::string_view text, std::size_t i) {
-    const std::string_view before = text.substr(0, i), after = text.substr(i + 1);
-    if (!before.empty()) {
-      const char c = before.back();
-      const char c2 = before.size() > 1 ? before[before.size() - 2] : ' ';
-      if (Ascii::is_word(c) || c == '_' || c == '\\' || before.ends_with("°")) return false;
-      if ((c == '-' || c == '\'') && Ascii::is_word(c2)) return false;
-      if (c == '.' && Ascii::is_upper(c2)) return false;
-      // The second byte of a character of two: Latin, Greek, Cyrillic and other letters.
-      const auto lead = static_cast<unsigned char>(c2);
-      if (static_cast<unsigned char>(c) >= 0x80 && lead >= 0xc3 && lead <= 0xdf) return false;
-    }
-    if (after.empty()) return true;
-    const char next = after.front(), next2 = at(after, 1);
-    const auto lead = static_cast<unsigned char>(next);
-    if (Ascii::is_word(next) || next == '_' || next == '#' || (lead >= 0xc3 && lead <= 0xdf)) {
-      return false;
-    }
-    if (next == '+' && next2 == '+') return false;
-    if ((next == '-' || next == '.' || next == '\'') && Ascii::is_word(next2)) return false;
-    return !(after.starts_with("’") && Ascii::is_letter(at(after, 3)));
-  }
-
-  // Whether the letter at i reads as an English word.
-  static bool is_word(std::string_view text, std::size_t i) {
-    std::size_t begin = i + 1;
-    while (at(text, begin) == ' ' && begin < text.size()) ++begin;
-    if (begin == i + 1 || begin == text.size()) return false;
-    std::size_t end = begin;
-    while (end < text.size() && Ascii::is_word(text[end])) ++end;
-    const std::string_view next = text.substr(begin, end - begin);
-    if (next.empty()) return false;
-    if (text[i] == 'I') {
-      return Ascii::is_lower(next.front()) && next != "is" &&
-             !is_one_of(word_before(text, i), {"option", "Option", "choice", "Choice", "answer",
-                                               "Answer", "letter", "Letter", "is"});
-    }
-    if (text[i] == 'A') {
-      const bool is_long = next.size() > 1 || !Ascii::is_upper(next.front());
-      return is_long && starts_sentence(text, i) &&
-             !is_one_of(next, {"is", "was", "and", "or", "because", "since"});
-    }
-    return false;
-  }
-
-  static std::string_view word_before(std::string_view text, std::size_t i) {
-    std::size_t end = i;
-    while (end > 0 && !Ascii::is_word(text[end - 1]) && text[end - 1] != '\n') --end;
-    std::size_t begin = end;
-    while (begin > 0 && Ascii::is_word(text[begin - 1])) --begin;
-    return text.substr(begin, end - begin);
-  }
-
-  // Quotes, brackets, bullets and emphasis between the start and the letter do not matter.
-  static bool starts_sentence(std::string_view text, std::size_t i) {
-    constexpr std::string_view passed = " \t\"'([{*_>#`-";
-    while (i > 0 &&
-           (passed.find(text[i - 1]) != npos || static_cast<unsigned char>(text[i - 1]) >= 0x80)) {
-      --i;
-    }
-    return i == 0 || std::string_view(".!?:;\r\n").find(text[i - 1]) != npos;
-  }
-
-  template <std::size_t N>
-  static bool is_one_of(std::string_view word, const std::string_view (&words)[N]) {
-    return std::find(std::begin(words), std::end(words), word) != std::end(words);
+    const std::string plain = folded(text);
+    const std::optional<char> letter = detail::ChoiceFinder(plain).find();
+    if (!letter) return std::nullopt;
+    return std::string(1, *letter);
   }
 };
 inline constexpr LastChoice last_choice{};
+
+/// What a text states as its answer: what stands alone behind "####", else the end of the last sentence
+/// such as "The answer is 18." or "Answer: 18" before the text goes on with another question.
+///
+/// A box or a formula that the statement begins with, a choice ("B", "(B)") or a number with its unit is
+/// taken out of its sentence. Numbers are as `last_number` gives them, other answers as `normalized_math`
+/// does, so that equal values are equal strings. "The answer is not 5" states nothing.
+///
+/// None if nothing is stated: `first_of(stated_answer, last_boxed, last_number)` looks further.
+///
+/// Cost: linear in the length of the text.
+struct StatedAnswer {
+  [[nodiscard]] std::optional<std::string> operator()(std::string_view text) const {
+    const std::string plain = folded(text);
+    if (const auto marked = detail::marked_answer(plain)) return detail::stated_value(*marked);
+    const std::string_view read = detail::before_run_on(plain);
+    detail::StatementReader statements(read);
+    std::optional<std::string> last;
+    while (const auto begin = statements.next()) {
+      const std::size_t end = detail::sentence_end(read, *begin);
+      if (auto value = detail::stated_value(read.substr(*begin, end - *begin))) {
+        last = std::move(value);
+      }
+    }
+    return last;
+  }
+};
+inline constexpr StatedAnswer stated_answer{};
+
+/// The answer that the first of several extractors finds, in their order: `first_of(stated_answer,
+/// last_boxed)`. Numbers have one spelling, that of `last_number`, whichever extractor found them.
+template <AnswerExtractor... Es>
+class FirstOf {
+ public:
+  explicit FirstOf(Es... extractors) : extractors_(std::move(extractors)...) {}
+
+  [[nodiscard]] std::optional<std::string> operator()(const Response& response) const {
+    std::optional<std::string> found;
+    std::apply([&](const Es&... each) { ((found = extract_answer(each, response)) || ...); },
+               extractors_);
+    return spelled(std::move(found));
+  }
+  [[nodiscard]] std::optional<std::string> operator()(std::string_view text) const {
+    Response response;
+    response.text = text;
+    return (*this)(response);
+  }
+
+ private:
+  static std::optional<std::string> spelled(std::optional<std::string> found) {
+    if (!found) return found;
+    std::optional<std::string> number = normalized_number(*found);
+    return number ? number : found;
+  }
+
+  std::tuple<Es...> extractors_;
+};
+template <AnswerExtractor... Es>
+[[nodiscard]] FirstOf<Es...> first_of(Es... extractors) {
+  static_assert(sizeof...(Es) > 0, "tilt::first_of needs at least one extractor");
+  return FirstOf<Es...>(std::move(extractors)...);
+}
 
 }  // namespace tilt

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "tilt/core/error.hpp"
 #include "tilt/core/log_math.hpp"
 #include "tilt/selector/concept.hpp"
 #include "tilt/selector/eligible.hpp"
@@ -40,9 +41,21 @@ class Ballots {
   /// its highest reward. Ties go to the answer that was given first, and to its earliest member. Sums
   /// that are equal on paper, such as 4 + 1 and 3 + 2, differ by the rounding of the exponentials: they
   /// tie up to a relative 1e-11.
-  /// @param log_weights  nats, one per voter; at least one is finite
+  ///
+  /// A weight of NaN does not vote; if none other is there, nothing is decided. Infinite weights vote alone,
+  /// each for 1, and so do those of -infinity where there are no others.
+  /// @param log_weights  nats, one per voter
+  /// @throws Error for another number of weights than of voters
   [[nodiscard]] Decision decide(std::span<const double> log_weights) const {
-    if (voters_.empty()) return {.share = 0};
+    if (log_weights.size() != voters_.size()) {
+      throw Error("a vote of " + std::to_string(voters_.size()) + " has " +
+                  std::to_string(log_weights.size()) + " weights");
+    }
+    double largest = unset;
+    for (const double weight : log_weights) {
+      if (std::isnan(largest) || weight > largest) largest = weight;
+    }
+    if (std::isnan(largest)) return {.share = 0};
     struct Class {
       std::size_t best;
       double total = 0;
@@ -51,16 +64,17 @@ class Ballots {
     std::vector<std::size_t> class_of(voters_.size());
     std::unordered_map<std::string_view, std::size_t> numbers;
     for (std::size_t i = 0; i < voters_.size(); ++i) {
+      if (std::isnan(log_weights[i])) continue;
       const auto [place, is_new] = numbers.try_emplace(answers_[i], classes.size());
       if (is_new) classes.push_back({i});
       class_of[i] = place->second;
       std::size_t& best = classes[place->second].best;
       if (better_reward(reward(i), reward(best))) best = i;
     }
-    const double largest = *std::max_element(log_weights.begin(), log_weights.end());
     double all = 0, most = 0;
     for (std::size_t i = 0; i < voters_.size(); ++i) {
-      const double weight = std::exp(log_weights[i] - largest);
+      if (std::isnan(log_weights[i])) continue;
+      const double weight = std::exp(reward_difference(log_weights[i], largest));
       Class& mine = classes[class_of[i]];
       mine.total += weight;
       all += weight;

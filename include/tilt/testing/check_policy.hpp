@@ -12,7 +12,8 @@
 #include <vector>
 
 #include "tilt/core/random.hpp"
-#include "tilt/policy/concept.hpp"
+#include "tilt/policy/abilities.hpp"
+#include "tilt/policy/ends.hpp"
 #include "tilt/testing/enumerate.hpp"
 #include "tilt/testing/law.hpp"
 #include "tilt/testing/violations.hpp"
@@ -32,13 +33,6 @@ struct PolicyCheck {
   bool segments_equal_whole = false;
   double tolerance = 1e-4;  ///< of log-probs, nats
   std::uint64_t seed = 1;
-};
-
-/// A model that tells its logits, in any number type.
-template <class P>
-concept TellsLogits = requires(P& policy, const Prompt& prompt, const Response& response) {
-  policy.logits(prompt, response).data()[0] + 0.0;
-  { policy.logits(prompt, response).size() } -> std::convertible_to<std::size_t>;
 };
 
 /// Checks a policy against the semantics of the concept; made by `check_policy`.
@@ -68,7 +62,7 @@ class PolicyChecker {
       violations_.require(
           prefixes_repeated_[0] * prefixes_repeated_[1] == 0 || prefixes_continued_ > 0,
           "the prefix is not repeated", "every continuation began with the prefix that was given");
-      if constexpr (TellsLogits<P>) {
+      if constexpr (HasLogits<P>) {
         for (const Prompt& prompt : prompts) check_logits(prompt);
       }
     }
@@ -83,6 +77,7 @@ class PolicyChecker {
     std::vector<Response> out(work.size());
     try {
       policy_.generate(work, out);
+      for (std::size_t i = 0; i < work.size(); ++i) fill_ends(policy_, work[i].prefix, out[i]);
     } catch (const PartialFailure& failure) {
       for (const std::exception_ptr& cause : failure.causes()) {
         if (cause) {
@@ -127,14 +122,14 @@ class PolicyChecker {
   }
 
   // Whether a token ends a response, where the policy tells.
-  std::optional<bool> ends(Token token) {
-    if constexpr (requires { policy_.is_end(token); }) {
-      return policy_.is_end(token);
-    } else if constexpr (requires { policy_.end_token(); }) {
-      return policy_.end_token() >= 0 && token == policy_.end_token();
-    } else {
-      return {};
-    }
+  std::optional<bool> ends(Token token) { return ends_response(policy_, token); }
+
+  // The first n tokens of a response, with their text where it is known.
+  static Response part(const Response& y, std::size_t n) {
+    if (y.can_cut()) return y.first(n);
+    Response ids;
+    ids.tokens.assign(y.tokens.begin(), y.tokens.begin() + static_cast<std::ptrdiff_t>(n));
+    return ids;
   }
 
   [[nodiscard]] std::vector<Generation> works(const Prompt& prompt) const {
@@ -194,6 +189,12 @@ class PolicyChecker {
     violations_.require(fits(y.ends.size()) && std::is_sorted(y.ends.begin(), y.ends.end()) &&
                             (y.ends.empty() || y.ends.back() == y.text.size()),
                         "ends divide the text into one piece per token, or are absent", where);
+    const bool has_text = !y.text.empty() || !work.prefix.text.empty();
+    const bool can_cut = y.ends.size() == n || !has_text || work.prefix.size() + n < 2;
+    violations_.require(can_cut || !y.ends.empty() || !capabilities_of(policy_).ends,
+                        "text comes with ends, or with a detokenize that gives this text, or the "
+                        "policy says that it has none (capabilities.ends)",
+                        where);
     for (std::size_t i = 0; i + 1 < n; ++i) {
       violations_.require(!ends(y.tokens[i]).value_or(false), "nothing follows the end token",
                           where);
@@ -269,7 +270,7 @@ class PolicyChecker {
       for (const std::size_t kept : {std::size_t{2}, std::size_t{3}}) {
         if (whole->size() <= kept) continue;
         Generation rest = work;
-        rest.prefix = whole->first(kept);
+        rest.prefix = part(*whole, kept);
         rest.max_tokens = options_.max_tokens - kept;
         const auto y = require_done(rest, "a prefix is continued");
         if (!y) continue;
@@ -309,7 +310,7 @@ class PolicyChecker {
         violations_.require(entropy < 1e9 || by_itself || y->size() == 3,
                             "an entropy threshold beyond reach leaves the segment its max_tokens",
                             show(work, *y));
-        if constexpr (TellsLogits<P>) check_entropies(work, *y);
+        if constexpr (HasLogits<P>) check_entropies(work, *y);
       }
     }
     if (options_.segments_equal_whole) check_joined(prompt);
@@ -319,8 +320,8 @@ class PolicyChecker {
     for (std::size_t n = work.until->min_tokens; n <= y.size() && n < work.until->max_tokens; ++n) {
       if (n == y.size() && y.finish != Finish::segment) continue;
       Response context = work.prefix;
-      context.append(y.first(n));
-      const double seen = entropy(log_softmax(logits_after(work.prompt, context)));
+      context.append(part(y, n));
+      const double seen = entropy(log_softmax(logits_after(policy_, work.prompt, context)));
       if (std::abs(seen - work.until->entropy) <= options_.tolerance) continue;
       violations_.require(
           (seen >= work.until->entropy) == (n == y.size()),
@@ -423,22 +424,13 @@ class PolicyChecker {
                         show(work, y) + ", the stop string is \"" + stop + '"');
   }
 
-  std::vector<double> logits_after(const Prompt& prompt, const Response& context) {
-    auto&& logits = policy_.logits(prompt, context);
-    std::vector<double> values(static_cast<std::size_t>(logits.size()));
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      values[i] = static_cast<double>(logits.data()[i]);
-    }
-    return values;
-  }
-
   void check_logits(const Prompt& prompt) {
     const Generation work = works(prompt).front();
     const auto y = call_one(work);
     if (!y || y->size() == 0) return;
     for (std::size_t i = 0; i < y->size(); ++i) {
-      const std::vector<double> logits = logits_after(prompt, y->first(i));
-      const std::string where = show(work, y->first(i));
+      const std::vector<double> logits = logits_after(policy_, prompt, part(*y, i));
+      const std::string where = show(work, part(*y, i));
       if (!std::isfinite(log_sum_exp(logits))) {
         violations_.add("logits give a law: no NaN, no +infinity, not all -infinity", where);
         return;
@@ -456,13 +448,14 @@ class PolicyChecker {
     }
     if (options_.law_draws == 0) return;
     check_next_token(work, {});
-    if (y->size() > 1) check_next_token(work, y->first(1));
+    if (y->size() > 1) check_next_token(work, part(*y, 1));
   }
 
   // One-token draws against the law of the logits: the likeliest tokens one by one, the others
   // together.
   void check_next_token(Generation work, const Response& prefix) {
-    const std::vector<double> law = next_token_law(logits_after(work.prompt, prefix), work.law);
+    const std::vector<double> law =
+        next_token_law(logits_after(policy_, work.prompt, prefix), work.law);
     std::vector<std::size_t> order(law.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     const std::size_t single = std::min<std::size_t>(15, law.size());

@@ -173,7 +173,7 @@ class SamplerChecker {
         }
       }
     } catch (const std::exception& e) {
-      violations_.add("start, ask and tell do not throw", e.what());
+      violations_.add("start, ask, tell and stats do not throw", e.what());
     }
     check_candidates(population);
     return population;
@@ -252,10 +252,12 @@ class SamplerChecker {
       others.stream = 1;
       Session<S> other(sampler_, "another prompt", others);
       while (supply_one(one, 0)) supply_one(other, 0);
+      require_no_fault(one);
+      require_no_fault(other);
       require_same(expected, one.candidates(),
                    "a sampler keeps nothing outside its State: runs side by side are apart");
     } catch (const std::exception& e) {
-      violations_.add("start, ask and tell do not throw", e.what());
+      violations_.add("start, ask, tell and stats do not throw", e.what());
     }
     // A run that is stopped is finished, with what it has.
     for (std::size_t end = 0; end < options_.runs; ++end) {
@@ -268,9 +270,10 @@ class SamplerChecker {
         source.request_stop();
         violations_.require(session.pending().empty() && session.finished(),
                             "a run that is stopped asks for nothing more");
-        check_candidates(session.candidates());
+        require_no_fault(session);
+        check_candidates(session.result(AnyAnswer{}).candidates);
       } catch (const std::exception& e) {
-        violations_.add("start, ask and tell do not throw", e.what());
+        violations_.add("start, ask, tell and stats do not throw", e.what());
       }
     }
   }
@@ -281,10 +284,19 @@ class SamplerChecker {
       Session<S> session(sampler_, options_.prompt, options);
       while (supply_one(session, order)) {
       }
+      require_no_fault(session);
       return session.candidates();
     } catch (const std::exception& e) {
-      violations_.add("start, ask and tell do not throw", e.what());
+      violations_.add("start, ask, tell and stats do not throw", e.what());
       return {};
+    }
+  }
+
+  // A session takes what a sampler throws for a failure of the run.
+  void require_no_fault(const Session<S>& session) {
+    for (const Failure& failure : session.result(AnyAnswer{}).failures) {
+      if (failure.part != FailedPart::sampler) continue;
+      violations_.add("start, ask, tell and stats do not throw", failure.what);
     }
   }
 
@@ -322,6 +334,10 @@ class SamplerChecker {
       violations_.require(same, rule, "candidate " + std::to_string(i) + " differs");
     }
   }
+
+  struct AnyAnswer {
+    Decision operator()(const Population&, Random&) const { return {.share = 0}; }
+  };
 
   const S& sampler_;
   P& policy_;

@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstddef>
 #include <functional>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <optional>
@@ -16,6 +17,7 @@
 #include "tilt/core/error.hpp"
 #include "tilt/core/generation.hpp"
 #include "tilt/core/log_math.hpp"
+#include "tilt/policy/abilities.hpp"
 
 /// What users need to test their own policies, rewards, samplers and selectors. Nothing here depends
 /// on a test framework, and nothing here shares code with what it is meant to test.
@@ -116,17 +118,21 @@ class ResponseLaw {
   const auto tempered = [&](std::size_t id) {
     return (logits[id] - logits[order[0]]) / law.temperature;
   };
+  // A border that is met but for rounding is met.
+  constexpr double nearly = 1 - 4 * std::numeric_limits<double>::epsilon();
   std::size_t size = law.top_k == 0 ? n : std::min(law.top_k, n);
   if (law.top_p < 1) {
     double total = 0, mass = 0;
     for (std::size_t rank = 0; rank < size; ++rank) total += std::exp(tempered(order[rank]));
     std::size_t fewest = 0;
-    while (fewest < size && mass < law.top_p * total) mass += std::exp(tempered(order[fewest++]));
+    const double target = law.top_p * total * nearly;
+    while (fewest < size && mass < target) mass += std::exp(tempered(order[fewest++]));
     size = fewest;
   }
   for (std::size_t rank = 0; rank < size; ++rank) {
     const double relative = tempered(order[rank]);
-    if (law.min_p == 0 || relative >= std::log(law.min_p)) kept[order[rank]] = relative;
+    const bool is_likely = law.min_p == 0 || std::exp(relative) >= law.min_p * nearly;
+    if (is_likely) kept[order[rank]] = relative;
   }
   return log_softmax(kept);
 }
@@ -141,14 +147,18 @@ class ResponseLaw {
 }
 
 /// A model whose next-token law is known: `logits(prompt, response)` of the token that follows a
-/// response, as anything with `data()` to `const double*` and `size()`, and `is_end(token)`.
+/// response, as anything with `data()` and `size()`, of doubles or floats, and `is_end(token)`.
 /// Optional: `append_text(token, text)` appends a token's bytes; without it responses have no text.
 template <class M>
-concept NextTokenModel = requires(M& model, const Prompt& prompt, const Response& response) {
-  { model.logits(prompt, response).data() } -> std::convertible_to<const double*>;
-  { model.logits(prompt, response).size() } -> std::convertible_to<std::size_t>;
-  { model.is_end(Token{}) } -> std::convertible_to<bool>;
-};
+concept NextTokenModel = HasLogits<M> && HasIsEnd<M>;
+
+/// The logits of the token that follows a response, as doubles.
+template <HasLogits M>
+[[nodiscard]] std::vector<double> logits_after(M& model, const Prompt& prompt,
+                                               const Response& response) {
+  auto&& logits = model.logits(prompt, response);
+  return {logits.data(), logits.data() + static_cast<std::size_t>(logits.size())};
+}
 
 /// Where an enumeration gives up.
 inline constexpr std::size_t most_outcomes = 500'000;
@@ -164,6 +174,12 @@ template <NextTokenModel M>
 [[nodiscard]] ResponseLaw enumerate(M& model, const Generation& work) {
   constexpr bool has_text = requires(std::string & text) { model.append_text(Token{}, text); };
   ResponseLaw result;
+  std::string before = work.prefix.text;
+  if constexpr (has_text) {
+    if (before.empty() && work.prefix.ends.empty()) {
+      for (const Token token : work.prefix.tokens) model.append_text(token, before);
+    }
+  }
   Response part;  // the continuation so far
   part.finish = Finish::length;
 
@@ -182,7 +198,7 @@ template <NextTokenModel M>
     for (const Token stop : work.law.stop_tokens) {
       if (token == stop) return true;
     }
-    const std::string text = work.prefix.text + part.text;
+    const std::string text = before + part.text;
     for (const std::string& stop : work.law.stop) {
       const std::size_t at = text.rfind(stop);
       if (at != std::string::npos && at + stop.size() > text.size() - fresh) return true;
@@ -197,9 +213,7 @@ template <NextTokenModel M>
     }
     Response context = work.prefix;
     context.append(part);
-    auto&& logits = model.logits(work.prompt, context);
-    const std::span<const double> values(static_cast<const double*>(logits.data()),
-                                         static_cast<std::size_t>(logits.size()));
+    const std::vector<double> values = logits_after(model, work.prompt, context);
     const std::vector<double> raw = log_softmax(values);
     if (work.until && part.size() >= work.until->min_tokens &&
         entropy(raw) >= work.until->entropy) {
@@ -214,10 +228,9 @@ template <NextTokenModel M>
       part.log_probs.push_back(law[id]);
       part.raw_log_probs.push_back(raw[id]);
       if constexpr (has_text) {
-        std::string text =
-            work.prefix.text + part.text;  // a piece may depend on what stands before
+        std::string text = before + part.text;  // a piece may depend on what stands before
         model.append_text(token, text);
-        part.text = text.substr(work.prefix.text.size());
+        part.text = text.substr(before.size());
         part.ends.push_back(static_cast<std::uint32_t>(part.text.size()));
       }
       if (is_last(token, part.text.size() - bytes)) {

@@ -16,6 +16,12 @@ struct Ascii {
   [[nodiscard]] static constexpr bool is_word(char c) noexcept {
     return is_letter(c) || is_digit(c);
   }
+  [[nodiscard]] static constexpr char lower(char c) noexcept {
+    return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  [[nodiscard]] static constexpr char upper(char c) noexcept {
+    return is_lower(c) ? static_cast<char>(c - 'a' + 'A') : c;
+  }
   [[nodiscard]] static constexpr bool is_space(char c) noexcept {
     return c == ' ' || (c >= '\t' && c <= '\r');
   }

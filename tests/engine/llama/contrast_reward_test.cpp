@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/test_model.hpp"
+#include "engine/tiny_model.hpp"
 #include "support/catch.hpp"
 #include "support/runs.hpp"
 
@@ -139,4 +140,30 @@ TEST_CASE("what a contrast reward cannot score is refused", "[engine]") {
   CHECK_THROWS_AS(reward.check_law({.temperature = 0.5}), InvalidOption);
   CHECK_THROWS_AS(reward.check_law({.top_k = 5}), InvalidOption);
   CHECK_THROWS_AS(reward.check_law({.stop = {"."}}), InvalidOption);
+}
+
+TEST_CASE("a template that leaves messages out gives no contrast", "[engine]") {
+  const tilt::test::TinyModel file({.special = {{"<s>", 3}, {"</s>", 3}}});
+  const auto policy = [&](const char* name) {
+    return Policy{file.path(),
+                  {.sequences = 1, .context = 512, .threads = 1, .chat_template = name}};
+  };
+  const Policy no_system = policy("yandex");
+  CHECK(runs::contains(
+      runs::thrown_by<tilt::PolicyError>([&] { ContrastReward(no_system, cheerful, ""); }),
+      "leaves out message 1 of 2, of role \"system\""));
+  CHECK_NOTHROW(ContrastReward(no_system, "", ""));
+  CHECK_THROWS_AS(ContrastReward(policy("none"), cheerful, ""), tilt::PolicyError);
+
+  const Policy no_tool = policy("zephyr");
+  const Policy no_tools = policy("vicuna");
+  Response y;
+  y.tokens = {'a', 'b'};
+  const Prompt prompt = Prompt::from_messages({{"user", "Hi"}, {"tool", "It rains."}});
+  ContrastReward some(no_tool, cheerful, "");
+  CHECK(score(some, prompt, y) != 0);
+  ContrastReward none(no_tools, cheerful, "");
+  CHECK(score(none, question, y) != 0);
+  CHECK(runs::contains(runs::thrown_by<RewardError>([&] { (void)score(none, prompt, y); }),
+                       "leaves out message 3 of 3, of role \"tool\": \"It rains.\""));
 }

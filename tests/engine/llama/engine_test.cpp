@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/test_model.hpp"
+#include "engine/tiny_model.hpp"
 #include "support/catch.hpp"
 
 using tilt::Finish;
@@ -21,6 +22,7 @@ using tilt::test::draw;
 using tilt::test::forwards;
 using tilt::test::shared_policy;
 using tilt::test::small_policy;
+using tilt::test::TinyModel;
 
 namespace {
 
@@ -180,7 +182,8 @@ TEST_CASE("works that do not fit together wait for each other", "[engine]") {
   const std::size_t length = context - prompt - 8;
   // Each may need most of the cache.
   const auto out = generate(policy, works(4, question, length));
-  for (const Response& r : out) CHECK(r.tokens.size() == length);
+  for (const Response& r : out) CHECK((r.tokens.size() == length || r.finish == Finish::stop));
+  REQUIRE(out[0].tokens.size() > 20);
   CHECK(policy.statistics().resident_tokens <= context);
 
   // Other prompts push the first one out of the cache, and it comes back from main memory.
@@ -270,4 +273,92 @@ TEST_CASE("a context may fill the cache to the last token", "[engine]") {
   // The last token that is drawn takes no place.
   CHECK(draw(policy, works(1, question, 64 - prompt + 1)[0]).tokens.size() == 64 - prompt + 1);
   CHECK_THROWS_AS(draw(policy, works(1, question, 64 - prompt + 2)[0]), tilt::PolicyError);
+}
+
+TEST_CASE("logits that are no law fail their own work alone", "[engine]") {
+  const Token poison = 'X';
+  const TinyModel file({.special = {{"<s>", 3}, {"</s>", 3}}, .poison = poison});
+  const auto policy = [&] {
+    return Policy{file.path(), {.sequences = 3, .context = 256, .threads = 1, .chat_template = "none"}};
+  };
+  std::vector<Generation> work(6);
+  for (std::size_t i = 0; i < work.size(); ++i) {
+    work[i] = {.prompt = "abc" + std::to_string(i), .max_tokens = 5, .seed = i};
+  }
+  Policy clean = policy();
+  const std::vector<Response> expected = generate(clean, work);
+  work[1].prompt = "abcX";
+  work[4].prompt = "X";
+  Policy spoilt = policy();
+  std::vector<Response> out(work.size());
+  try {
+    spoilt.generate(work, out);
+    FAIL("nothing was thrown");
+  } catch (const PartialFailure& failure) {
+    CHECK(std::string(failure.what()).find("2 of 6 items of a batch failed; the first: the policy "
+                                           "returned a NaN logit") != std::string::npos);
+    for (std::size_t i = 0; i < work.size(); ++i) {
+      CAPTURE(i);
+      const bool bad = i == 1 || i == 4;
+      CHECK((failure.causes()[i] != nullptr) == bad);
+      CHECK(out[i].tokens == (bad ? std::vector<Token>{} : expected[i].tokens));
+      CHECK(out[i].text == (bad ? "" : expected[i].text));
+    }
+  }
+  // Nothing of it stays behind.
+  work[1].prompt = "abc1";
+  work[4].prompt = "abc4";
+  const std::vector<Response> after = generate(spoilt, work);
+  for (std::size_t i = 0; i < work.size(); ++i) CHECK(after[i].tokens == expected[i].tokens);
+  // Scoring alike.
+  CHECK_THROWS_AS(spoilt.log_probs("abX", {.tokens = {'a'}}), tilt::PolicyError);
+  CHECK(spoilt.log_probs("ab", {.tokens = {'a', 'X'}}).size() == 2);  // nothing is asked of it
+}
+
+TEST_CASE("positions that a model has learned one by one are all that it has", "[engine]") {
+  const TinyModel file(
+      {.architecture = "gpt2", .special = {{"<s>", 3}, {"</s>", 3}}, .positions = 64});
+  Policy policy{file.path(), {.sequences = 4, .context = 512, .threads = 1, .chat_template = "none"}};
+  CHECK(policy.context_length() == 64);
+  // Several of that length at once, for the cache is larger.
+  std::vector<Generation> work = works(4, std::string(40, 'x'), 25);
+  for (const Response& r : generate(policy, work)) CHECK_FALSE(r.tokens.empty());
+  for (const Prompt& prompt : {Prompt(std::string(41, 'x')), Prompt(std::string(65, 'x'))}) {
+    work[0].prompt = prompt;
+    try {
+      (void)draw(policy, work[0]);
+      FAIL("nothing was thrown");
+    } catch (const tilt::PolicyError& error) {
+      CHECK(std::string(error.what()).find("the 64 positions that the model has") != std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("a prompt is tokenised once for all its draws", "[engine]") {
+  Policy& policy = shared_policy();
+  const std::size_t before = policy.statistics().tokenized_prompts;
+  const Prompt prompt = "Describe a prompt that no other test has.";
+  generate(policy, works(4, prompt, 1));
+  generate(policy, works(2, Prompt("Describe a prompt that no other test has."), 1));
+  (void)policy.log_probs(prompt, {});
+  (void)policy.prompt_tokens(prompt);
+  CHECK(policy.statistics().tokenized_prompts == before + 1);
+  (void)policy.prompt_tokens("Describe another prompt that no other test has.");
+  CHECK(policy.statistics().tokenized_prompts == before + 2);
+}
+
+TEST_CASE("a prompt that cannot fit is not tokenised at all", "[engine]") {
+  Policy& policy = shared_policy();
+  const std::size_t before = policy.statistics().tokenized_prompts;
+  const std::string text(std::size_t{10} << 20, 'x');
+  for (const Prompt& prompt : {Prompt(text), Prompt::from_messages({{"system", text}, {"user", "Hi"}})}) {
+    try {
+      (void)draw(policy, {.prompt = prompt, .max_tokens = 1});
+      FAIL("nothing was thrown");
+    } catch (const tilt::PolicyError& error) {
+      CHECK(std::string(error.what()).find("does not fit into the key-value cache of 2048 tokens") !=
+            std::string::npos);
+    }
+  }
+  CHECK(policy.statistics().tokenized_prompts == before);
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/test_model.hpp"
+#include "engine/tiny_model.hpp"
 #include "support/catch.hpp"
 
 using tilt::Message;
@@ -14,6 +15,7 @@ using tilt::PolicyError;
 using tilt::Prompt;
 using tilt::Token;
 using tilt::llama::Model;
+using tilt::test::TinyModel;
 
 namespace {
 
@@ -147,6 +149,82 @@ TEST_CASE("a chat template can be given by name", "[engine]") {
   std::string text;
   for (const Token token : other.prompt_tokens("Hi")) other.append_piece(token, text);
   CHECK(text.find("[INST]") != std::string::npos);
-  const Model unknown(tilt::test::model_path(), 0, "no such template", false);
-  CHECK_THROWS_AS(unknown.prompt_tokens("Hi"), PolicyError);
+  CHECK_THROWS_AS(Model(tilt::test::model_path(), 0, "no such template", false),
+                  tilt::InvalidOption);
+}
+
+TEST_CASE("a model that cannot continue texts is refused when it is loaded", "[engine]") {
+  const TinyModel bert({.architecture = "bert"});
+  CHECK_THROWS_WITH(Model(bert.path(), 0, "none", false),
+                    Catch::Matchers::Contains("is not a decoder"));
+  const TinyModel ahead({.special = {{"<s>", 3}, {"</s>", 3}}, .causal = false});
+  CHECK_THROWS_AS(Model(ahead.path(), 0, "none", false), PolicyError);
+}
+
+TEST_CASE("a template that llama.cpp does not know is refused when the model is loaded",
+          "[engine]") {
+  const TinyModel file(
+      {.special = {{"<s>", 3}, {"</s>", 3}}, .chat_template = "{{ something else }}"});
+  CHECK_THROWS_WITH(Model(file.path(), 0, "", false),
+                    Catch::Matchers::Contains("does not know the chat template of the model") &&
+                        Catch::Matchers::Contains("chatml, "));
+  CHECK_THROWS_WITH(
+      Model(file.path(), 0, "chatlm", false),
+      Catch::Matchers::StartsWith("PolicyOptions.chat_template is \"chatlm\"; it must be"));
+  CHECK_NOTHROW(Model(file.path(), 0, "chatml", false));
+  // Without a template text is continued.
+  const Model plain(file.path(), 0, "none", false);
+  CHECK(plain.prompt_tokens("Hi") == std::vector<Token>{'H', 'i'});
+  CHECK_THROWS_AS(plain.prompt_tokens(Prompt::from_messages({{"user", "Hi"}})), PolicyError);
+}
+
+TEST_CASE("a prompt begins once and does not end", "[engine]") {
+  const TinyModel file({.special = {{"<s>", 3}, {"</s>", 3}}, .add_begin = true, .add_end = true});
+  for (const char* name : {"gigachat", "chatml", "none"}) {  // the first writes "<s>" itself
+    for (const char* text : {"Hi", "Hi </s> there", "<s>Hi"}) {
+      CAPTURE(name, text);
+      const Model tiny(file.path(), 0, name, false);
+      const std::vector<Token> tokens = tiny.prompt_tokens(text);
+      CHECK(tokens.front() == file.special(0));
+      CHECK(std::count(tokens.begin(), tokens.end(), file.special(0)) == 1);
+      CHECK(std::count(tokens.begin(), tokens.end(), file.special(1)) == 0);
+    }
+  }
+  const TinyModel without({.special = {{"<s>", 3}, {"</s>", 3}}});
+  CHECK(Model(without.path(), 0, "none", false).prompt_tokens("Hi").front() == 'H');
+}
+
+TEST_CASE("a special name in one message changes nothing in the others", "[engine]") {
+  const TinyModel file({.special = {{"<s>", 3}, {"</s>", 3}, {"<|eot_id|>", 3}, {"<tool>", 4}}});
+  const Model tiny(file.path(), 0, "llama3", false);  // which trims
+  const auto tokens = [&](const std::string& last) {
+    return tiny.prompt_tokens(
+        Prompt::from_messages({{"system", " \n Be brief.  "}, {"user", "\n\n" + last + " "}}));
+  };
+  const std::vector<Token> safe = tokens("Hi.");
+  for (const std::string name : {"<|eot_id|>", "<tool>", "</s>"}) {
+    CAPTURE(name);
+    // The same but for the name, byte by byte.
+    const std::vector<Token> said = {'H', 'i'};
+    std::vector<Token> expected = safe;
+    const auto place = std::search(expected.begin(), expected.end(), said.begin(), said.end()) + 2;
+    expected.insert(place, name.begin(), name.end());
+    CHECK(tokens("Hi" + name + ".") == expected);
+  }
+}
+
+TEST_CASE("a last message of the assistant is continued", "[engine]") {
+  const std::vector<Message> asked = {{"system", "Be brief."}, {"user", "What is the sea?"}};
+  std::vector<Message> begun = asked;
+  begun.push_back({"assistant", "The sea is<|im_end|> "});
+  std::vector<Token> expected = model().prompt_tokens(Prompt::from_messages(asked));
+  const auto answer = model().tokenize(begun.back().content, false, false);
+  expected.insert(expected.end(), answer.begin(), answer.end());
+  CHECK(model().prompt_tokens(Prompt::from_messages(begun)) == expected);
+  CHECK(text_of(expected).find("assistant\nThe sea is<|im_end|> ") != std::string::npos);
+  begun.back().content = "";
+  CHECK(model().prompt_tokens(Prompt::from_messages(begun)) ==
+        model().prompt_tokens(Prompt::from_messages(asked)));
+  CHECK(text_of(model().prompt_tokens(Prompt::from_messages({{"assistant", "Hi"}}))) ==
+        "assistant\nHi");
 }

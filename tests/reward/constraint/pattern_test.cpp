@@ -40,9 +40,16 @@ TEST_CASE("A full stop in a pattern is any character but a line feed") {
 
 TEST_CASE("Patterns that are empty or regular expressions are refused") {
   for (const char32_t* text :
-       {U"", U"a*", U"(a)", U"a|b", U"[a]", U"\\d", U"^a", U"a$", U"a{2}", U"a?", U"a+"}) {
+       {U"", U"a*", U"(a)", U"a|b", U"[a]", U"\\d", U"^a", U"a$", U"a{2}", U"a?", U"a+", U"a+b", U"+a+"}) {
     CHECK_THROWS_AS(Pattern("p", text), InvalidOption);
   }
   CHECK_THROWS_WITH(Pattern("Keywords.words", U"caf\u00e9?"),
                     Catch::Matchers::StartsWith("Keywords.words is \"caf\u00e9?\""));
+}
+
+TEST_CASE("A plus that repeats nothing stands for itself") {
+  const Pattern pattern("p", U"C++", Pattern::Case::ignored);
+  CHECK(pattern.find(U"I like c++") == 7);
+  CHECK(pattern.find(U"I like C") == std::u32string_view::npos);
+  CHECK(Pattern("p", U"+1").find(U"a +1") == 2);
 }

@@ -99,6 +99,9 @@ class Cache {
       throw PolicyError("llama.cpp cannot make a context of " + std::to_string(options.context) +
                         " tokens" + Log::reason());
     }
+    if (memory() == nullptr) {
+      throw PolicyError("the model has no key-value cache: it encodes texts and does not continue them");
+    }
     batch_size_ = std::min<std::size_t>(llama_n_batch(get()), options.context);
     outputs_ = params.n_outputs_max;
     copy_id_ = static_cast<llama_seq_id>(ids - 1);
@@ -245,9 +248,17 @@ class Cache {
     touch(sequence);
   }
 
+  /// Ends the work on a sequence and forgets it.
+  void drop(Sequence& sequence) {
+    release(sequence, 0);
+    sequences_.remove_if([&](const Sequence& s) { return &s == &sequence; });
+  }
+
   /// Forgets everything.
-  void clear() {
-    llama_memory_clear(memory(), false);
+  /// @param wipe  overwrite the memory too: attention looks at cells that are free, with weight 0, which
+  ///              turns a NaN into a NaN
+  void clear(bool wipe = false) {
+    llama_memory_clear(memory(), wipe);
     for (const Sequence& s : sequences_) {
       if (s.live()) free_ids_.push_back(s.id);
     }

@@ -36,10 +36,16 @@ class ContrastReward {
   static constexpr bool partial = true;
 
   /// @param system_a, system_b  system prompts; empty: none
+  /// @throws PolicyError when the model's chat template leaves system messages out, so that every reward
+  ///         would be 0, or there is no chat template
   ContrastReward(const Policy& policy, std::string system_a, std::string system_b)
       : engine_(policy.engine()),
         system_a_(std::move(system_a)),
-        system_b_(std::move(system_b)) {}
+        system_b_(std::move(system_b)) {
+    for (const std::string& system : {system_a_, system_b_}) {
+      (void)engine_->model().prompt_tokens(with_system("", system));
+    }
+  }
 
   /// @throws PartialFailure with a RewardError for each item that failed: a prompt of token ids, a
   ///         response of text without ids, a context that does not fit into the cache, an error of
@@ -70,7 +76,7 @@ class ContrastReward {
   // Fills in what to score, or why it cannot be.
   void prepare(Task& task, const Scoring& work, const std::string& system) const {
     try {
-      task.tokens = engine_->model().prompt_tokens(with_system(*work.prompt, system));
+      task.tokens = *engine_->prompt_tokens(with_system(*work.prompt, system));
       task.prompt = task.tokens.size();
       engine_->model().append_response(*work.response, task.tokens);
     } catch (...) {

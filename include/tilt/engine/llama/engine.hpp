@@ -6,6 +6,7 @@
 #include <exception>
 #include <filesystem>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <string>
@@ -14,37 +15,11 @@
 
 #include "tilt/core/token_law.hpp"
 #include "tilt/engine/llama/cache.hpp"
+#include "tilt/engine/llama/prompt_cache.hpp"
+#include "tilt/engine/llama/task.hpp"
 #include "tilt/policy/stop.hpp"
 
 namespace tilt::llama {
-
-/// What an engine has done since it was made, and what it holds.
-struct Statistics {
-  std::size_t decode_calls = 0;     ///< calls of llama_decode, each for many sequences
-  std::size_t token_forwards = 0;   ///< tokens that the model computed
-  std::size_t context_tokens = 0;   ///< tokens of prompts, prefixes and scored responses needed
-  std::size_t cached_tokens = 0;    ///< of those, tokens that were not computed again
-  std::size_t restored_tokens = 0;  ///< tokens copied back from main memory
-  std::size_t resident_tokens = 0;  ///< tokens in the cache now
-  std::size_t parked_bytes = 0;     ///< main memory that parked sequences take now
-};
-
-/// A piece of work for an engine, on a prompt and a response: to continue them by drawing tokens
-/// (`work` and `out` are set), to find the logits of the token that follows (`logits` is set), or
-/// else the log-probs of the response, with the certainties of its positions where these are asked for
-/// (`certainties` is set).
-struct Task {
-  std::vector<Token> tokens = {};  ///< prompt and response, at least one token
-  std::size_t prompt = 0;          ///< tokens of it that are the prompt
-  const Generation* work = nullptr;
-  Response* out = nullptr;
-  std::vector<float>* logits = nullptr;
-  /// Given empty, filled with KL(uniform || p) of the law p of each token of the response, nats.
-  std::vector<double>* certainties = nullptr;
-  const SamplingLaw* law = nullptr;    ///< the law to score under; null: the model's own
-  std::vector<double> log_probs = {};  ///< filled when scoring: one per token of the response, nats
-  std::exception_ptr error = {};  ///< why it failed; set beforehand, the task is left out
-};
 
 /// Runs tasks on one model with one key-value cache: computes what they have in common once, decodes
 /// them side by side in one call per step, and gives the place of a task that has finished to the
@@ -58,8 +33,29 @@ class Engine {
         cache_(model_, options_) {}
 
   [[nodiscard]] const Model& model() const noexcept { return model_; }
-  /// Tokens that the cache holds.
-  [[nodiscard]] std::size_t capacity() const noexcept { return cache_.capacity(); }
+  /// Tokens that a prompt and its response may have: as many as the cache holds and the model has
+  /// positions for.
+  [[nodiscard]] std::size_t capacity() const {
+    return std::min(cache_.capacity(), model_.positions());
+  }
+
+  /// The ids of a prompt, made once for a prompt that is used again.
+  /// @throws PolicyError as `Model::prompt_tokens` does, and at once for one that is longer than the
+  ///         capacity in tokens of the longest kind
+  [[nodiscard]] PromptCache::Tokens prompt_tokens(const Prompt& prompt) {
+    if (prompt.is_tokens()) {
+      return std::make_shared<const std::vector<Token>>(model_.prompt_tokens(prompt));
+    }
+    return prompts_.get(prompt, [&](const Prompt& p) {
+      const std::size_t bytes = PromptCache::size_of(p);
+      const std::size_t longest = std::max<std::size_t>(4, model_.vocabulary().longest_piece());
+      if (bytes / longest > capacity()) {
+        throw PolicyError("a prompt of " + std::to_string(bytes) + " bytes, in tokens of at most " +
+                          std::to_string(longest) + ", does not fit into " + limit());
+      }
+      return model_.prompt_tokens(p);
+    });
+  }
 
   [[nodiscard]] Statistics statistics() {
     const std::lock_guard lock(mutex_);
@@ -67,6 +63,7 @@ class Engine {
     result.restored_tokens = cache_.restored();
     result.resident_tokens = cache_.used();
     result.parked_bytes = cache_.parked_bytes();
+    result.tokenized_prompts = prompts_.made();
     return result;
   }
 
@@ -89,6 +86,42 @@ class Engine {
         fail(task);
       }
     }
+    work_off();
+    // What a NaN spoils of the cache spoils the sequences beside it, too. So those that met one are done
+    // again, each with a clean cache to itself, and the ones that fail there are the cause.
+    alone_ = true;
+    for (Task* task : std::exchange(suspects_, {})) {
+      cache_.clear(true);
+      waiting_ = {task};
+      work_off();
+      if (task->error) cache_.clear(true);
+    }
+    alone_ = false;
+  }
+
+ private:
+  // A task that is being worked on, and its place in the cache.
+  struct Run {
+    Task* task = nullptr;
+    Sequence* sequence = nullptr;  // null once it has finished
+    std::size_t cells = 0;         // that it may need in all
+    std::string text = {};         // of prefix and continuation: a stop string may begin in either
+    std::size_t prefix = 0;        // bytes of it that are the prefix
+  };
+  // A token of a batch.
+  struct Row {
+    Run* run;
+    std::size_t position;
+    bool output;
+  };
+
+  static void fail(Task& task) {
+    task.reset();
+    task.error = std::current_exception();
+  }
+
+  // Runs what waits.
+  void work_off() {
     try {
       cache_.park_resting();
       admit();
@@ -101,31 +134,22 @@ class Engine {
       for (const Run& run : runs_) fail(*run.task);
       for (Task* task : waiting_) fail(*task);
       runs_.clear();
-      cache_.clear();
+      waiting_.clear();
+      cache_.clear(true);
     }
   }
 
- private:
-  // A task that is being worked on, and its place in the cache.
-  struct Run {
-    Task* task = nullptr;
-    Sequence* sequence = nullptr;  // null once it has finished
-    std::size_t cells = 0;         // that it may need in all
-    std::string text = {};         // of prefix and continuation: a stop string may begin in either
-  };
-  // A token of a batch.
-  struct Row {
-    Run* run;
-    std::size_t position;
-    bool output;
-  };
-
-  static void fail(Task& task) {
-    if (task.out != nullptr) *task.out = {};
-    task.error = std::current_exception();
+  // The exception that is being handled comes from a run's logits.
+  void give_up(Run& run) {
+    if (alone_) {
+      fail(*run.task);
+    } else {
+      run.task->reset();
+      suspects_.push_back(run.task);
+    }
+    cache_.drop(*run.sequence);
+    run.sequence = nullptr;
   }
-
-  static bool scores(const Task& task) { return task.work == nullptr && task.logits == nullptr; }
 
   // Whether a task that scores takes the logits of all positions, also where log-probs are known.
   static bool needs_logits(const Task& task) {
@@ -134,33 +158,31 @@ class Engine {
 
   static bool has_work(const Task& task) {
     if (task.work != nullptr) return task.work->max_tokens > 0;
-    return !scores(task) || task.prompt < task.tokens.size();
+    return !task.scores() || task.prompt < task.tokens.size();
   }
 
   // A task must fit into the cache when it is alone there.
   void check_size(const Task& task) const {
-    if (task.tokens.empty() || (scores(task) && task.prompt == 0)) {
+    if (task.tokens.empty() || (task.scores() && task.prompt == 0)) {
       throw PolicyError("the context has no tokens, so that the model has nothing to continue");
     }
     if (task.tokens.size() > capacity() ||
-        new_tokens(task) > capacity() - task.tokens.size() + 1) {
+        task.new_tokens() > capacity() - task.tokens.size() + 1) {
       throw PolicyError("a context of " + std::to_string(task.tokens.size()) + " tokens with " +
-                        std::to_string(new_tokens(task)) +
-                        " new ones does not fit into the key-value cache of " +
-                        std::to_string(capacity()) + " tokens (PolicyOptions.context)");
+                        std::to_string(task.new_tokens()) + " new ones does not fit into " + limit());
     }
   }
 
-  // Tokens that a task may draw.
-  static std::size_t new_tokens(const Task& task) {
-    if (task.work == nullptr) return 0;
-    return task.work->until ? std::min(task.work->max_tokens, task.work->until->max_tokens)
-                            : task.work->max_tokens;
+  [[nodiscard]] std::string limit() const {
+    return capacity() == cache_.capacity()
+               ? "the key-value cache of " + std::to_string(capacity()) +
+                     " tokens (PolicyOptions.context)"
+               : "the " + std::to_string(capacity()) + " positions that the model has";
   }
 
   // Cells that a task may need: the last token that it draws or scores is not computed.
   static std::size_t cells_for(const Task& task) {
-    return task.tokens.size() + new_tokens(task) - (task.logits != nullptr ? 0 : 1);
+    return task.tokens.size() + task.new_tokens() - (task.logits != nullptr ? 0 : 1);
   }
 
   // How far the log-probs that a task asks for are known to a sequence: the first position that is
@@ -189,9 +211,9 @@ class Engine {
       const std::vector<double> known = known_log_probs(task);
       // The cache holds no logits, and to draw or score a token takes those of the one before.
       std::size_t needed = task.tokens.size();
-      if (scores(task)) needed = task.prompt + (needs_logits(task) ? 0 : known.size());
+      if (task.scores()) needed = task.prompt + (needs_logits(task) ? 0 : known.size());
       const Held held = cache_.find(task.tokens, needed - 1);
-      if (scores(task) && needed == task.tokens.size()) {
+      if (task.scores() && needed == task.tokens.size()) {
         task.log_probs = known;
         count(task, needed);
       } else if (waits_for_another(task, held.size())) {
@@ -255,7 +277,12 @@ class Engine {
     run.task = &task;
     run.sequence = &sequence;
     run.cells = cells;
-    if (task.work != nullptr) run.text = task.work->prefix.text;
+    if (task.work == nullptr) return true;
+    run.text = task.work->prefix.text;
+    if (run.text.empty()) {  // not known, or the tokens have none
+      for (const Token token : task.work->prefix.tokens) model_.append_piece(token, run.text);
+    }
+    run.prefix = run.text.size();
     return true;
   }
 
@@ -271,7 +298,10 @@ class Engine {
     decode();
     for (const Row& row : rows_) cache_.add_cell(*row.run->sequence);
     for (std::size_t i = 0; i < rows_.size(); ++i) {
-      if (rows_[i].output) use_logits(rows_[i], static_cast<std::int32_t>(i));
+      Run& run = *rows_[i].run;
+      if (rows_[i].output && run.sequence != nullptr) {
+        use_logits(rows_[i], static_cast<std::int32_t>(i));
+      }
     }
     runs_.remove_if([](const Run& run) { return run.sequence == nullptr; });
   }
@@ -285,10 +315,10 @@ class Engine {
       for (Run& run : runs_) {
         const Task& task = *run.task;
         const Sequence& sequence = *run.sequence;
-        const std::size_t end = sequence.tokens.size() - (scores(task) ? 1 : 0);
+        const std::size_t end = sequence.tokens.size() - (task.scores() ? 1 : 0);
         if ((end - sequence.computed() == 1) != near) continue;
         for (std::size_t p = sequence.computed(); p < end; ++p) {
-          const bool output = scores(task) ? p + 1 >= task.prompt : p + 1 == end;
+          const bool output = task.scores() ? p + 1 >= task.prompt : p + 1 == end;
           if (rows_.size() == cache_.batch_size() || (output && outputs == cache_.outputs())) break;
           rows_.push_back({&run, p, output});
           outputs += output;
@@ -339,8 +369,12 @@ class Engine {
       task.logits->assign(values.begin(), values.end());
       return finish(run);
     }
-    law_.read(values);
-    if (scores(task)) return score(run, row.position + 1, values);
+    try {
+      law_.read(values);
+    } catch (...) {  // NaN, or nothing possible
+      return give_up(run);
+    }
+    if (task.scores()) return score(run, row.position + 1, values);
     if (run.sequence->tokens.size() == task.tokens.size()) draw_alike(run);
     draw(run);
   }
@@ -414,8 +448,10 @@ class Engine {
     run.sequence->log_probs.push_back(drawn.raw_log_prob);
     const std::size_t before = run.text.size();
     model_.append_piece(drawn.token, run.text);
-    out.ends.push_back(static_cast<std::uint32_t>(run.text.size() - work.prefix.text.size()));
+    out.ends.push_back(static_cast<std::uint32_t>(run.text.size() - run.prefix));
+    const std::vector<Token>& stops = run.task->stop_tokens;
     if (model_.is_end(drawn.token) || is_stop_token(work.law, drawn.token) ||
+        std::find(stops.begin(), stops.end(), drawn.token) != stops.end() ||
         completes_stop(work.law, run.text, run.text.size() - before)) {
       out.finish = Finish::stop;
     } else if (out.tokens.size() == work.max_tokens) {
@@ -430,7 +466,7 @@ class Engine {
 
   void finish(Run& run) {
     if (run.task->work != nullptr) {
-      run.task->out->text = run.text.substr(run.task->work->prefix.text.size());
+      run.task->out->text = run.text.substr(run.prefix);
     }
     cache_.close(*run.sequence);
     run.sequence = nullptr;
@@ -440,9 +476,12 @@ class Engine {
   const PolicyOptions options_;
   const Model model_;
   Cache cache_;
+  PromptCache prompts_{std::size_t{64} << 20};
   Statistics statistics_ = {};
   TokenLaw<float> law_ = {};
   std::list<Task*> waiting_ = {};
+  std::vector<Task*> suspects_ = {};  // that had logits which are no law
+  bool alone_ = false;                // whether each is run for itself
   std::list<Run> runs_ = {};  // a list: rows point to its elements while others are added
   std::vector<Row> rows_ = {};
   // The arrays of a llama_batch.

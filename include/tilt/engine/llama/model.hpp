@@ -1,7 +1,5 @@
 #pragma once
 
-#include <dlfcn.h>
-#include <ggml-backend.h>
 #include <llama.h>
 
 #include <algorithm>
@@ -11,7 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,77 +19,11 @@
 #include "tilt/core/error.hpp"
 #include "tilt/core/prompt.hpp"
 #include "tilt/core/response.hpp"
+#include "tilt/engine/llama/chat_template.hpp"
+#include "tilt/engine/llama/library.hpp"
+#include "tilt/engine/llama/vocabulary.hpp"
 
 namespace tilt::llama {
-
-/// What llama.cpp logs: errors are kept for the exceptions that they lead to, the rest is dropped.
-/// llama.cpp has one logger for the whole process.
-class Log {
- public:
-  /// Takes llama.cpp's messages away from standard error.
-  static void capture() { llama_log_set(&Log::receive, nullptr); }
-
-  /// The errors logged since the last call, as one line; empty if there were none.
-  [[nodiscard]] static std::string take() {
-    Log& log = instance();
-    const std::lock_guard lock(log.mutex_);
-    std::string text = std::exchange(log.errors_, {});
-    while (!text.empty() && text.back() == '\n') text.pop_back();
-    for (char& c : text) {
-      if (c == '\n') c = ' ';
-    }
-    return text;
-  }
-
-  /// ": " and the errors logged since the last call; empty if there were none.
-  [[nodiscard]] static std::string reason() {
-    std::string text = take();
-    return text.empty() ? text : ": " + text;
-  }
-
- private:
-  static Log& instance() {
-    static Log log;
-    return log;
-  }
-
-  static void receive(ggml_log_level level, const char* text, void*) {
-    Log& log = instance();
-    const std::lock_guard lock(log.mutex_);
-    if (level != GGML_LOG_LEVEL_CONT) log.error_ = level == GGML_LOG_LEVEL_ERROR;
-    if (log.error_ && log.errors_.size() < longest) log.errors_ += text;
-  }
-
-  static constexpr std::size_t longest = 2000;  // bytes; a failing loop must not fill the memory
-  std::mutex mutex_ = {};
-  std::string errors_ = {};
-  bool error_ = false;
-};
-
-/// Makes llama.cpp's processor back ends known. They may be plug-ins beside its shared libraries,
-/// which are looked for where the libraries were loaded from.
-/// @throws PolicyError when there is none for this processor
-inline void load_backends() {
-  static const bool found = [] {
-    llama_backend_init();
-    const auto usable = [] {
-      return ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU) != nullptr;
-    };
-    if (usable()) return true;  // built in, or loaded by the program
-    // A literal of libggml-base: the address of a function may be that of a stub in the program.
-    Dl_info library = {};
-    if (dladdr(ggml_type_name(GGML_TYPE_F32), &library) != 0 && library.dli_fname != nullptr) {
-      const auto folder = std::filesystem::path(library.dli_fname).parent_path();
-      ggml_backend_load_all_from_path(folder.c_str());
-    }
-    if (!usable()) ggml_backend_load_all();
-    return usable();
-  }();
-  if (!found) {
-    throw PolicyError("llama.cpp has no back end for this processor: its plug-ins (libggml-cpu-*.so) "
-                      "must lie beside its libraries" + Log::reason());
-  }
-}
 
 /// A loaded GGUF model: weights, vocabulary and chat template. Immutable; may be used by several
 /// threads at once.
@@ -100,14 +32,17 @@ class Model {
   /// @param path           a GGUF file
   /// @param gpu_layers     layers kept on a graphics processor; 0: none, -1: all
   /// @param chat_template  the name of a template that llama.cpp knows ("chatml"), or a template's
-  ///                       text; empty: the model's own
+  ///                       text; empty: the model's own; "none": texts are continued as they are
   /// @param verbose        let llama.cpp write its messages to standard error
-  /// @throws PolicyError when the file is missing or broken, or the model is of a kind whose memory
-  ///         cannot be branched (recurrent, hybrid, diffusion, encoder-decoder)
-  Model(const std::filesystem::path& path, int gpu_layers, std::string chat_template, bool verbose)
-      : template_(std::move(chat_template)) {
+  /// @throws InvalidOption when llama.cpp does not know the template that is given
+  /// @throws PolicyError when the file is missing or broken; the model is of a kind whose memory cannot be
+  ///         branched (recurrent, hybrid, diffusion, encoder-decoder) or that does not predict the next
+  ///         token (its attention looks ahead); llama.cpp does not know the model's own template; or the
+  ///         library is of another build than its headers
+  Model(const std::filesystem::path& path, int gpu_layers, const std::string& chat_template, bool verbose)
+      : listener_(verbose) {
+    check_library();
     check_file(path);
-    if (!verbose) Log::capture();
     load_backends();
     llama_model_params params = llama_model_default_params();
     params.n_gpu_layers = gpu_layers;
@@ -117,82 +52,53 @@ class Model {
     }
     if (llama_model_is_recurrent(get()) || llama_model_is_hybrid(get()) ||
         llama_model_is_diffusion(get()) || llama_model_has_encoder(get()) ||
-        !llama_model_has_decoder(get())) {
+        !llama_model_has_decoder(get()) || looks_ahead()) {
       throw PolicyError("the model " + path.string() +
                         " is not a decoder whose key-value cache can be branched");
     }
-    vocabulary_ = llama_model_get_vocab(get());
-    if (template_.empty()) {
-      const char* own = llama_model_chat_template(get(), nullptr);
-      if (own != nullptr) template_ = own;
-    }
+    vocabulary_.emplace(llama_model_get_vocab(get()));
+    template_ = chosen_template(path, chat_template);
     fingerprint_ = fingerprint_of(path);
   }
 
   [[nodiscard]] llama_model* get() const noexcept { return model_.get(); }
 
-  /// Number of token ids.
-  [[nodiscard]] std::size_t vocabulary_size() const {
-    return static_cast<std::size_t>(llama_vocab_n_tokens(vocabulary_));
-  }
-  /// True for an id of the vocabulary.
-  [[nodiscard]] bool has(Token token) const {
-    return token >= 0 && static_cast<std::size_t>(token) < vocabulary_size();
-  }
-  /// True for a token that ends a response; a model may have several.
-  [[nodiscard]] bool is_end(Token token) const {
-    return has(token) && llama_vocab_is_eog(vocabulary_, token);
-  }
-  /// The token that ends a turn, or else a text; -1 if the model has neither.
-  [[nodiscard]] Token end_token() const {
-    const Token turn = llama_vocab_eot(vocabulary_);
-    return turn >= 0 ? turn : llama_vocab_eos(vocabulary_);
-  }
+  [[nodiscard]] const Vocabulary& vocabulary() const noexcept { return *vocabulary_; }
 
-  /// Appends a token's bytes to a text. A token may hold part of a UTF-8 character; control tokens,
-  /// the end token among them, have none.
-  void append_piece(Token token, std::string& text) const {
-    std::array<char, 128> buffer;
-    const auto room = static_cast<std::int32_t>(buffer.size());
-    std::int32_t size = llama_token_to_piece(vocabulary_, token, buffer.data(), room, 0, false);
-    if (size >= 0) {
-      text.append(buffer.data(), static_cast<std::size_t>(size));
-      return;
-    }
-    const std::size_t before = text.size();
-    text.resize(before + static_cast<std::size_t>(-size));
-    size = llama_token_to_piece(vocabulary_, token, text.data() + before, -size, 0, false);
-    text.resize(before + static_cast<std::size_t>(std::max(size, 0)));
+  /// See `Vocabulary`.
+  [[nodiscard]] std::size_t vocabulary_size() const { return vocabulary_->size(); }
+  [[nodiscard]] bool has(Token token) const { return vocabulary_->has(token); }
+  [[nodiscard]] bool is_end(Token token) const { return vocabulary_->is_end(token); }
+  [[nodiscard]] Token end_token() const { return vocabulary_->end_token(); }
+  void append_piece(Token token, std::string& text) const { vocabulary_->append_piece(token, text); }
+
+  /// Positions that the model has: where they are learned one by one there are none beyond those of its
+  /// training; npos where a position is a rotation.
+  [[nodiscard]] std::size_t positions() const {
+    return llama_model_rope_type(get()) == LLAMA_ROPE_TYPE_NONE
+               ? static_cast<std::size_t>(llama_model_n_ctx_train(get()))
+               : npos;
   }
 
   /// The ids of a text.
   /// @param special  read the names of special tokens in the text as these tokens
-  /// @param begin    put the tokens before it with which the model's texts begin
+  /// @param begin    put the token before it with which the model's texts begin
   [[nodiscard]] std::vector<Token> tokenize(std::string_view text, bool special,
                                             bool begin) const {
-    std::vector<Token> tokens(text.size() + 2);
-    const auto call = [&] {
-      return llama_tokenize(vocabulary_, text.data(), static_cast<std::int32_t>(text.size()),
-                            tokens.data(), static_cast<std::int32_t>(tokens.size()), begin,
-                            special);
-    };
-    std::int32_t size = call();
-    if (size < 0 && size != INT32_MIN) {
-      tokens.resize(static_cast<std::size_t>(-size));
-      size = call();
-    }
-    if (size < 0) throw PolicyError("llama.cpp cannot tokenise a text" + Log::reason());
-    tokens.resize(static_cast<std::size_t>(size));
-    return tokens;
+    std::vector<Token> tokens = special ? vocabulary_->read(text, true) : vocabulary_->plain(text);
+    return begin ? begun(std::move(tokens)) : tokens;
   }
 
   /// The ids of a prompt: text as one user message, messages rendered with the chat template, both
-  /// followed by the opening of the model's answer; ids as they are. No message is added to those
-  /// given, also where the template's own text would add a system message. Names of special tokens
+  /// followed by the opening of the model's answer; ids as they are. When the last message is the
+  /// assistant's, it is the beginning of the answer, and its ids follow the opening. No message is added to
+  /// those given, also where the template's own text would add a system message. Names of special tokens
   /// inside a message are plain text to the model. A model without a template continues text, and
-  /// refuses messages.
-  /// @throws PolicyError when there is no template that llama.cpp can apply, an id is not in the
-  ///         vocabulary, or a role holds the name of a special token
+  /// refuses messages. The token with which the model's texts begin, if there is one, stands in front once;
+  /// the one that ends them is never added.
+  /// @throws PolicyError when there is no template, the template leaves out a message, a role could be taken
+  ///         for something else, an id is not in the vocabulary, or a text has more than
+  ///         `Vocabulary::longest_text` bytes
   [[nodiscard]] std::vector<Token> prompt_tokens(const Prompt& prompt) const {
     if (prompt.is_tokens()) {
       for (const Token token : prompt.tokens()) check_token(token);
@@ -231,6 +137,17 @@ class Model {
     void operator()(llama_model* model) const { llama_model_free(model); }
   };
 
+  // Whether the file says that a token attends to those behind it.
+  [[nodiscard]] bool looks_ahead() const {
+    std::array<char, 64> value = {};
+    const auto read = [&](const std::string& key) {
+      const std::int32_t size =
+          llama_model_meta_val_str(get(), key.c_str(), value.data(), value.size());
+      return std::string(value.data(), size > 0 ? std::min<std::size_t>(static_cast<std::size_t>(size), 63) : 0);
+    };
+    return read(read("general.architecture") + ".attention.causal") == "false";
+  }
+
   static void check_file(const std::filesystem::path& path) {
     std::error_code error;
     if (!std::filesystem::is_regular_file(path, error)) {
@@ -267,79 +184,55 @@ class Model {
            " bytes, " + digits.data();
   }
 
-  // The text that llama.cpp makes of a chat.
-  [[nodiscard]] std::string render(std::span<const Message> messages) const {
-    if (template_.empty()) {
-      throw PolicyError("the model has no chat template; give PolicyOptions.chat_template, or "
-                        "prompts of text or ids");
-    }
-    std::vector<llama_chat_message> chat;
-    std::size_t size = 256;
-    for (const Message& message : messages) {
-      chat.push_back({message.role.c_str(), message.content.c_str()});
-      size += 2 * (message.role.size() + message.content.size()) + 64;
-    }
-    std::string text(size, '\0');
-    const auto call = [&] {
-      return llama_chat_apply_template(template_.c_str(), chat.data(), chat.size(), true,
-                                       text.data(), static_cast<std::int32_t>(text.size()));
-    };
-    std::int32_t written = call();
-    if (written > static_cast<std::int32_t>(text.size())) {
-      text.resize(static_cast<std::size_t>(written));
-      written = call();
-    }
-    if (written < 0) {
-      throw PolicyError("llama.cpp does not know the model's chat template; give the name of one "
-                        "that it knows in PolicyOptions.chat_template");
-    }
-    text.resize(static_cast<std::size_t>(written));
-    return text;
-  }
-
-  // Whether a text holds what only a special token may say, or a byte that C strings cannot carry.
-  [[nodiscard]] bool is_unsafe(std::string_view text) const {
-    return text.find('\0') != std::string_view::npos ||
-           tokenize(text, true, false) != tokenize(text, false, false);
-  }
-
-  [[nodiscard]] std::vector<Token> chat_tokens(std::span<const Message> messages) const {
-    bool safe = true;
-    for (const Message& message : messages) {
-      if (is_unsafe(message.role)) {
-        throw PolicyError("the role of a message holds the name of a special token");
+  // The template to use, which must be one that llama.cpp can apply.
+  ChatTemplate chosen_template(const std::filesystem::path& path, const std::string& given) const {
+    constexpr std::string_view legal =
+        "empty for the model's own, \"none\", the text of a template that llama.cpp recognises, or one of ";
+    if (given == "none") return {};
+    if (!given.empty()) {
+      ChatTemplate chosen(given);
+      if (!chosen.known()) {
+        throw InvalidOption("PolicyOptions.chat_template", describe(Prompt(given)),
+                            std::string(legal) + ChatTemplate::names());
       }
-      safe = safe && !is_unsafe(message.content);
+      return chosen;
     }
-    if (safe) return tokenize(render(messages), true, true);
-    // Render with a mark for each content; then only what the template wrote may name special
-    // tokens.
-    std::vector<Message> marked(messages.begin(), messages.end());
-    for (std::size_t i = 0; i < marked.size(); ++i) {
-      marked[i].content = "[tilt message " + std::to_string(i) + " content]";
+    const char* own = llama_model_chat_template(get(), nullptr);
+    ChatTemplate chosen(own != nullptr ? own : "");
+    if (!chosen.empty() && !chosen.known()) {
+      throw PolicyError("llama.cpp does not know the chat template of the model " + path.string() +
+                        "; give PolicyOptions.chat_template: \"none\", or one of " +
+                        ChatTemplate::names());
     }
-    const std::string text = render(marked);
-    std::vector<Token> tokens;
-    const auto add = [&](std::string_view part, bool special) {
-      if (part.empty()) return;
-      const std::vector<Token> more = tokenize(part, special, tokens.empty());
-      tokens.insert(tokens.end(), more.begin(), more.end());
-    };
-    std::size_t from = 0;
-    for (std::size_t i = 0; i < marked.size(); ++i) {
-      const std::size_t at = text.find(marked[i].content, from);
-      if (at == std::string::npos) continue;  // the template leaves this message out
-      add(std::string_view(text).substr(from, at - from), true);
-      add(messages[i].content, false);
-      from = at + marked[i].content.size();
-    }
-    add(std::string_view(text).substr(from), true);
+    return chosen;
+  }
+
+  // With the token with which the model's texts begin, unless a template has written it.
+  [[nodiscard]] std::vector<Token> begun(std::vector<Token> tokens) const {
+    const std::optional<Token> begin = vocabulary_->begin_token();
+    if (begin && (tokens.empty() || tokens.front() != *begin)) tokens.insert(tokens.begin(), *begin);
     return tokens;
   }
 
+  [[nodiscard]] std::vector<Token> chat_tokens(std::span<const Message> messages) const {
+    const bool continues = !messages.empty() && messages.back().role == "assistant";
+    const std::span<const Message> before = messages.first(messages.size() - (continues ? 1 : 0));
+    std::vector<Token> tokens = begun(vocabulary_->tokenize(template_.render(before)));
+    if (continues) {
+      const std::string& answer = messages.back().content;
+      const bool fresh = tokens.empty() || vocabulary_->is_special(tokens.back());
+      const std::vector<Token> more =
+          fresh ? vocabulary_->plain(answer) : vocabulary_->plain_continued(answer);
+      tokens.insert(tokens.end(), more.begin(), more.end());
+    }
+    return tokens;
+  }
+
+  Log::Listener listener_;
   std::unique_ptr<llama_model, Free> model_ = {};
-  const llama_vocab* vocabulary_ = nullptr;
-  std::string template_ = {}, fingerprint_ = {};
+  std::optional<Vocabulary> vocabulary_ = {};
+  ChatTemplate template_ = {};
+  std::string fingerprint_ = {};
 };
 
 }  // namespace tilt::llama

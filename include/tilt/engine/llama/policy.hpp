@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,9 +23,14 @@ namespace tilt::llama {
 /// response made in segments equals the one made whole. `SamplingLaw::extra` must be empty.
 ///
 /// Prompts: text is one user message, messages are rendered with the model's chat template, both
-/// followed by the opening of the answer; ids are taken as they are. Nothing is added to the messages
-/// given, also where a template would add a system message of its own. The names of special tokens
-/// inside a message are plain text to the model.
+/// followed by the opening of the answer; ids are taken as they are. A last message of the assistant is the
+/// beginning of the answer, which the response goes on with. Nothing is added to the messages given, also
+/// where a template would add a system message of its own; a template that leaves out one of them is an
+/// error. The names of special tokens inside a message are plain text to the model. A prompt is tokenised
+/// once for all draws; the text of one message may have `Vocabulary::longest_text` bytes at most.
+///
+/// Stop strings are looked for in the text of the response, also across the end of a prefix. Control tokens
+/// have no text: a stop string that is the name of one stands for that token too.
 ///
 /// Cost: what the works of a call have in common, and what is still held from earlier calls, is not
 /// computed again, but for the last token of a context, because a cache holds no logits; works with
@@ -64,6 +70,10 @@ class Policy {
     for (std::size_t i = 0; i < work.size(); ++i) {
       prepare(tasks[i], work[i].prompt, work[i].prefix);
       tasks[i].work = &work[i];
+      for (const std::string& stop : work[i].law.stop) {
+        const std::optional<Token> token = model().vocabulary().control_token(stop);
+        if (token) tasks[i].stop_tokens.push_back(*token);
+      }
       tasks[i].out = &out[i];
       try {
         check_law(work[i].law, "Generation.law");
@@ -89,8 +99,10 @@ class Policy {
   /// Text that changes with the model's content.
   [[nodiscard]] std::string fingerprint() const { return model().fingerprint(); }
 
-  /// Tokens that the cache holds: no prompt with its response may be longer.
-  [[nodiscard]] std::size_t context_length() const noexcept { return engine_->capacity(); }
+  /// Tokens that a prompt and its response may have together: as many as the cache holds
+  /// (`PolicyOptions::context`), and no more than the positions of a model that has learned them one by
+  /// one.
+  [[nodiscard]] std::size_t context_length() const { return engine_->capacity(); }
 
   /// The ids of plain text, without special tokens.
   [[nodiscard]] std::vector<Token> tokenize(std::string_view text) const {
@@ -100,7 +112,7 @@ class Policy {
   /// The ids that the model is given for a prompt.
   /// @throws PolicyError as `generate` does
   [[nodiscard]] std::vector<Token> prompt_tokens(const Prompt& prompt) const {
-    return model().prompt_tokens(prompt);
+    return *engine_->prompt_tokens(prompt);
   }
 
   /// A token's bytes: maybe a part of a UTF-8 character; none for a control token.
@@ -169,7 +181,7 @@ class Policy {
   // Fills in the context, or why there is none.
   void prepare(Task& task, const Prompt& prompt, const Response& response) const {
     try {
-      task.tokens = model().prompt_tokens(prompt);
+      task.tokens = *engine_->prompt_tokens(prompt);
       task.prompt = task.tokens.size();
       model().append_response(response, task.tokens);
     } catch (...) {

@@ -209,13 +209,14 @@ struct Title {
     for (std::size_t at = text.find(open); at != std::u32string_view::npos;) {
       const std::size_t line_end = std::min(text.find(U'\n', at), text.size());
       // The longest title of the line: its last closing brackets, with a character before them.
-      const std::size_t last = text.substr(0, line_end).rfind(close);
-      if (last != std::u32string_view::npos && last > at + open.size()) {
-        std::u32string_view title = text.substr(at, last + close.size() - at);
+      const std::u32string_view rest = text.substr(at, line_end - at);
+      const std::size_t last = rest.rfind(close);
+      if (last != std::u32string_view::npos && last > open.size()) {
+        std::u32string_view title = rest.substr(0, last + close.size());
         while (title.starts_with(U'<')) title.remove_prefix(1);
         while (title.ends_with(U'>')) title.remove_suffix(1);
         if (!unicode::is_blank(title)) return true;
-        at = text.find(open, last + close.size());
+        at = text.find(open, at + last + close.size());
       } else {
         at = text.find(open, line_end);
       }

@@ -27,16 +27,17 @@ enum class Relation {
 ///
 /// IFEval takes such words as regular expressions, so a full stop in one stands for any character
 /// but a line feed; here too. The other characters that are special in a regular expression are
-/// refused.
+/// refused, except where they make none ("C++", "+1": nothing to repeat): there they stand for themselves.
 class Pattern {
  public:
   enum class Case { exact, ignored };
 
   /// @param field  names the option in the error
-  /// @throws InvalidOption when the text is empty or holds one of \ ^ $ * + ? { } [ ] | ( )
+  /// @throws InvalidOption when the text is empty or holds one of \ ^ $ * + ? { } [ ] | ( ), but for a +
+  /// beside another one or in front
   Pattern(std::string_view field, std::u32string_view text, Case letter_case = Case::exact)
       : text_(text), case_(letter_case) {
-    if (text_.empty() || text_.find_first_of(U"\\^$*+?{}[]|()") != std::u32string::npos) {
+    if (text_.empty() || is_expression()) {
       throw InvalidOption(std::string(field), '"' + unicode::encode(text) + '"',
                           "text of at least one character, without \\ ^ $ * + ? { } [ ] | ( )");
     }
@@ -70,6 +71,17 @@ class Pattern {
   }
 
  private:
+  [[nodiscard]] bool is_expression() const {
+    for (std::size_t i = 0; i < text_.size(); ++i) {
+      const bool repeats_nothing = text_[i] == U'+' && (i == 0 || text_[i - 1] == U'+' ||
+                                                        (i + 1 < text_.size() && text_[i + 1] == U'+'));
+      if (std::u32string_view(U"\\^$*+?{}[]|()").find(text_[i]) != std::u32string_view::npos &&
+          !repeats_nothing) {
+        return true;
+      }
+    }
+    return false;
+  }
   bool matches(char32_t mine, char32_t other) const {
     if (mine == U'.') return other != U'\n';
     return case_ == Case::exact ? mine == other : unicode::equal_ignoring_case(mine, other);

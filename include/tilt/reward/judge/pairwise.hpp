@@ -45,7 +45,7 @@ struct PairwiseJudgeOptions {
 /// place that adds to the judge's opinion; `first_share()` tells how strong it is. r(y) with baseline b
 /// and r(b) with baseline y add up to 1. Two equal texts are worth 1/2 and are not asked about.
 ///
-/// Verdicts are read by `read_verdict`, strictly. What cannot be read or was cut by length is not
+/// Verdicts are read by `read_verdict`. What cannot be read or was cut by length is not
 /// usable; a response with fewer usable judgements than `required` in one of the orders is a
 /// RewardError, never 0 and never the other order alone.
 ///

@@ -37,7 +37,7 @@ struct ScoreJudgeOptions {
 ///     r(x, y) = the mean over `judgements` draws of the score at the end of the judge's text,
 ///
 /// in [low, high]; each draw under `law`, after the reasons that the question asks for. Scores are read
-/// by `read_score`, strictly.
+/// by `read_score`.
 ///
 ///     ScoreJudge reward{policy, {.judgements = 8, .law = {.temperature = 0.7}}};
 ///

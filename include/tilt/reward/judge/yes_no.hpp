@@ -12,7 +12,7 @@
 #include "tilt/core/check.hpp"
 #include "tilt/core/held.hpp"
 #include "tilt/core/log_math.hpp"
-#include "tilt/policy/concept.hpp"
+#include "tilt/policy/abilities.hpp"
 #include "tilt/reward/combine.hpp"
 #include "tilt/reward/judge/question.hpp"
 
@@ -21,10 +21,7 @@ namespace tilt {
 /// A policy that tells how likely given tokens are to come next: by `logits(prompt, response)`, or by
 /// `log_probs(prompt, response)` of given responses.
 template <class P>
-concept TellsNextToken = HasLogits<P> ||
-    requires(P& p, const Prompt& prompt, const Response& response) {
-  { p.log_probs(prompt, response) } -> std::convertible_to<std::vector<double>>;
-};
+concept TellsNextToken = HasLogits<P> || HasLogProbs<P>;
 
 struct YesNoJudgeOptions {
   /// Slots {query} and {response}. The judge's answer begins with a word that means yes or no.
@@ -117,7 +114,7 @@ class YesNoJudge : public RewardOperators {
     const std::string field = "YesNoJudgeOptions." + side;
     for (const Token id : ids) {
       bool known = id >= 0;
-      if constexpr (requires { policy_.get().piece(id); }) {
+      if constexpr (HasPiece<Inner>) {
         try {
           if (known) (void)policy_.get().piece(id);
         } catch (const PolicyError&) {
@@ -127,9 +124,7 @@ class YesNoJudge : public RewardOperators {
       if (!known) throw InvalidOption(field, std::to_string(id), "ids of the policy's vocabulary");
     }
     if (ids.empty()) {
-      if constexpr (requires {
-                      { policy_.get().tokenize(spellings[0])[0] } -> std::convertible_to<Token>;
-                    }) {
+      if constexpr (HasTokenize<Inner>) {
         std::string all;
         for (const std::string& spelling : spellings) {
           all += (all.empty() ? "\"" : ", \"") + spelling + '"';

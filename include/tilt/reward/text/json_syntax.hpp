@@ -79,8 +79,9 @@ class JsonSyntax {
   }
 
   bool read_scalar() {
-    return read_string() || take(U"null") || take(U"true") || take(U"false") || take(U"NaN") ||
-           take(U"Infinity") || take(U"-Infinity") || read_number();
+    if (peek() == U'"') return read_string();
+    return take(U"null") || take(U"true") || take(U"false") || take(U"NaN") || take(U"Infinity") ||
+           take(U"-Infinity") || read_number();
   }
 
   bool read_string() {

@@ -67,11 +67,15 @@ struct Problem {
   }
 };
 
-/// The answer of a response as `align` looks for it: in the last box, behind "####", or the last number.
+/// The answer of a response as `gives` looks for it: what it states, what stands in its last box, or its last number.
 std::optional<std::string> found_answer(std::string_view text) {
-  if (auto boxed = tilt::last_boxed(text)) return boxed;
-  if (auto marked = marked_answer(text)) return marked;
-  return tilt::last_number(text);
+  return tilt::first_of(tilt::stated_answer, tilt::last_boxed, tilt::last_number)(text);
+}
+
+/// The same where a letter is asked for: the last choice before others.
+std::optional<std::string> found_choice(std::string_view text) {
+  const auto choice = tilt::last_choice(text);
+  return choice ? choice : found_answer(text);
 }
 
 /// A result of align. What was never scored, or has no weight, is left out.
@@ -84,13 +88,8 @@ Problem read_result(const json& row) {
     throw tilt::Error("it is a result of align without candidates: give align --candidates full");
   }
   const auto gold = row.at("gold").get<std::string>();
-  Problem problem{.extract = found_answer, .answers_of_file = false};
-  if (tilt::last_choice(gold) == std::optional(gold)) {  // a letter is chosen
-    problem.extract = [](std::string_view text) {
-      const auto boxed = tilt::last_boxed(text);
-      return boxed ? boxed : tilt::last_choice(text);
-    };
-  }
+  const bool is_letter = gold.size() == 1 && tilt::last_choice(gold);
+  Problem problem{.extract = is_letter ? found_choice : found_answer, .answers_of_file = false};
   for (const json& candidate : row.at("candidates")) {
     if (!candidate.is_object() || !candidate.contains("response")) {
       throw tilt::Error("its candidates have no texts: give align --candidates full");

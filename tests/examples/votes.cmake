@@ -62,7 +62,7 @@ if(NOT complaints MATCHES "and 49[89][0-9] further lines are left out")
 endif()
 
 # Results of align: right is what has the value of the gold answer; what was not scored or has no weight is left out.
-file(WRITE ${DIR}/align.jsonl [[{"align": "0.1.0", "id": "a", "row": "0", "gold": "1/2", "answer": "", "settings": {"method": "best_of_n"}, "decision": {"answer": "x", "share": 1, "index": 0}, "candidates": [{"response": {"text": "It is 0.5"}, "reward": 1, "weight": 1}, {"response": {"text": "\boxed{\frac12}"}, "reward": 0, "weight": 1}, {"response": {"text": "3"}, "reward": 2, "weight": 1}, {"response": {"text": "3"}, "reward": null, "weight": 0}]}
+file(WRITE ${DIR}/align.jsonl [[{"align": "0.1.0", "id": "a", "row": "0", "gold": "1/2", "answer": "", "settings": {"method": "best_of_n"}, "decision": {"answer": "x", "share": 1, "index": 0}, "candidates": [{"response": {"text": "It is 0.5"}, "reward": 1, "weight": 1}, {"response": {"text": "\\boxed{\\frac12}"}, "reward": 0, "weight": 1}, {"response": {"text": "3"}, "reward": 2, "weight": 1}, {"response": {"text": "3"}, "reward": null, "weight": 0}]}
 {"align": "0.1.0", "id": 2, "gold": "B", "candidates": [{"response": {"text": "The answer is (B)."}, "reward": 1}, {"response": {"text": "A"}, "reward": 0.5}]}
 {"align": "0.1.0", "id": 3, "gold": "7", "candidates": [{"reward": 1, "weight": 1, "lane": 0, "tokens": 3}]}
 {"align": "0.1.0", "id": 4, "candidates": []}

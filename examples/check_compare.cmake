@@ -24,3 +24,12 @@ list(LENGTH lines count)
 if(count EQUAL 0)
   message(FATAL_ERROR "results.jsonl is empty")
 endif()
+
+# The same again finds everything finished, and writes the page anew.
+file(REMOVE ${OUT}/report.html)
+file(SHA256 ${OUT}/results.jsonl before)
+execute_process(COMMAND ${COMMAND} --out ${OUT} OUTPUT_QUIET ERROR_VARIABLE said COMMAND_ERROR_IS_FATAL ANY)
+file(SHA256 ${OUT}/results.jsonl after)
+if(NOT said MATCHES "14 of 14 steps are finished already" OR NOT before STREQUAL after OR NOT EXISTS ${OUT}/report.html)
+  message(FATAL_ERROR "The same command again:\n${said}")
+endif()

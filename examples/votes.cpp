@@ -4,20 +4,21 @@
 //   votes SOLUTIONS.jsonl [--beta 1] [--power 0.5] [--lambda 1]
 //
 // A line is a problem: {"code": [texts], "pred": [answers], "score": [is it right], "pred_score":
-// [rewards]}, the four lists of one length. A reward may stand in a list of one. Exit status: 0, 1 where
-// lines were left out, 2 where the input cannot be used.
+// [rewards]}, the four lists of one length; a reward may stand in a list of one. Or it is a result of
+// align with "--candidates full" on prompts that have an "answer". Exit status: 0, 1 where lines were
+// left out, 2 where the input cannot be used.
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <iostream>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <tilt/io/json.hpp>
 #include <tilt/io/jsonl.hpp>
 #include <tilt/selector/borda_vote.hpp>
@@ -30,19 +31,25 @@
 #include <tilt/stats/pass_at_k.hpp>
 #include <tilt/stats/summary.hpp>
 
-namespace {
+#include "align/gold.hpp"
+#include "support/program.hpp"
 
-using nlohmann::json;
+namespace {
 
 struct Settings {
   std::filesystem::path file = {};
   double beta = 1, power = 0.5, lambda = 1;
 };
 
+using Extract = std::function<std::optional<std::string>(std::string_view)>;
+
 /// A problem's solutions, in the order in which they were drawn.
 struct Problem {
   std::vector<std::string> texts = {}, answers = {};  // an empty answer: none was found
   std::vector<double> right = {}, rewards = {};       // right: 1 or 0
+  std::vector<double> weights = {};                   // empty: all the same
+  Extract extract = tilt::last_boxed;                 // tilt's way to an answer
+  bool answers_of_file = true;                        // else they are tilt's too
 
   [[nodiscard]] std::size_t size() const { return texts.size(); }
 
@@ -50,7 +57,9 @@ struct Problem {
   [[nodiscard]] tilt::Population population(const std::vector<std::string>& shown) const {
     tilt::Population made;
     for (std::size_t i = 0; i < size(); ++i) {
-      tilt::Candidate candidate{.reward = rewards[i], .raw_reward = rewards[i]};
+      tilt::Candidate candidate{.reward = rewards[i],
+                                .raw_reward = rewards[i],
+                                .weight = weights.empty() ? 1 : weights[i]};
       candidate.response.text = shown[i];
       made.add(std::move(candidate), 0);
     }
@@ -58,9 +67,55 @@ struct Problem {
   }
 };
 
+/// The answer of a response as `gives` looks for it: what it states, what stands in its last box, or its last number.
+std::optional<std::string> found_answer(std::string_view text) {
+  return tilt::first_of(tilt::stated_answer, tilt::last_boxed, tilt::last_number)(text);
+}
+
+/// The same where a letter is asked for: the last choice before others.
+std::optional<std::string> found_choice(std::string_view text) {
+  const auto choice = tilt::last_choice(text);
+  return choice ? choice : found_answer(text);
+}
+
+/// A result of align. What was never scored, or has no weight, is left out.
+/// @throws tilt::Error, nlohmann::json::exception when it is not of that form
+Problem read_result(const json& row) {
+  if (!row.contains("gold")) {
+    throw tilt::Error("it is a result of align without \"gold\": its prompt has no \"answer\"");
+  }
+  if (!row.contains("candidates")) {
+    throw tilt::Error("it is a result of align without candidates: give align --candidates full");
+  }
+  const auto gold = row.at("gold").get<std::string>();
+  const bool is_letter = gold.size() == 1 && tilt::last_choice(gold);
+  Problem problem{.extract = is_letter ? found_choice : found_answer, .answers_of_file = false};
+  for (const json& candidate : row.at("candidates")) {
+    if (!candidate.is_object() || !candidate.contains("response")) {
+      throw tilt::Error("its candidates have no texts: give align --candidates full");
+    }
+    const double reward = tilt::number_from_json(candidate.at("reward"), "reward");
+    const double weight =
+        candidate.contains("weight") ? tilt::number_from_json(candidate["weight"], "weight") : 1;
+    if (std::isnan(reward) || weight == 0) continue;
+    if (!std::isfinite(reward) || !std::isfinite(weight) || weight < 0) {
+      throw tilt::Error("a reward or a weight is not finite");
+    }
+    const std::string text = tilt::bytes_from_json(candidate.at("response").at("text"), "text");
+    problem.answers.push_back(problem.extract(text).value_or(""));
+    problem.right.push_back(gives(text, gold) ? 1 : 0);
+    problem.rewards.push_back(reward);
+    problem.weights.push_back(weight);
+    problem.texts.push_back(text);
+  }
+  if (problem.texts.empty()) throw tilt::Error("it has no candidate with a reward and a weight");
+  return problem;
+}
+
 /// @throws tilt::Error, nlohmann::json::exception when it is not of that form
 Problem read_problem(const json& row) {
   if (!row.is_object()) throw tilt::Error("it is no JSON object");
+  if (row.contains("align") || row.contains("candidates")) return read_result(row);
   Problem problem;
   row.at("code").get_to(problem.texts);
   for (const json& answer : row.at("pred")) {
@@ -111,7 +166,7 @@ double judge(const Select& select, const Problem& problem, const tilt::Populatio
 template <class Make>
 void judge_both(Row& row, const Problem& problem, Make&& make) {
   row.by_file.push_back(judge(make(given), problem, problem.population(problem.answers)));
-  row.by_tilt.push_back(judge(make(tilt::last_boxed), problem, problem.population(problem.texts)));
+  row.by_tilt.push_back(judge(make(problem.extract), problem, problem.population(problem.texts)));
 }
 
 /// The probability that soft best-of-n chooses a right solution.
@@ -197,7 +252,15 @@ std::string estimate(const std::vector<double>& values) {
   return text;
 }
 
-void print(const std::vector<Row>& rows) {
+/// @param two_columns  whether the file has answers of its own
+void print(const std::vector<Row>& rows, bool two_columns) {
+  if (!two_columns) {
+    std::printf("%-38s\n", "accuracy");
+    for (const Row& row : rows) {
+      std::printf("%-38s  %-15s\n", row.name.c_str(), estimate(row.by_file).c_str());
+    }
+    return;
+  }
   std::printf("%-38s  %-15s  %-15s\n", "accuracy", "file's answers", "tilt's answers");
   for (const Row& row : rows) {
     std::printf("%-38s  %-15s  %-15s\n", row.name.c_str(), estimate(row.by_file).c_str(),
@@ -206,26 +269,41 @@ void print(const std::vector<Row>& rows) {
 }
 
 int run(const Settings& s) {
-  const tilt::JsonlFile file = tilt::read_jsonl(s.file);
+  tilt::JsonlFile file;
+  try {
+    file = tilt::read_jsonl(s.file);
+  } catch (const tilt::Error& error) {
+    throw BadInput(error.what());
+  }
+  constexpr std::size_t most_named = 20;
   std::vector<tilt::JsonlFault> faults = file.faults;
+  std::size_t left_out = file.bad_lines;
   std::vector<Problem> problems;
-  for (const tilt::JsonlRow& row : file.rows) {
+  for (tilt::JsonlRow& row : file.rows) {
     try {
       problems.push_back(read_problem(row.value));
     } catch (const std::exception& error) {
       // Behind the code of the JSON library, where there is one.
       const std::string what = error.what();
       const std::size_t code = what.starts_with("[json") ? what.find("] ") + 2 : 0;
-      faults.push_back({row.line, what.substr(code)});
+      ++left_out;
+      if (faults.size() < tilt::JsonlFile::most_faults + most_named) {
+        faults.push_back({row.line, what.substr(code)});
+      }
     }
+    row.value = nullptr;  // what was read of it is all that is needed
   }
   std::ranges::sort(faults, {}, &tilt::JsonlFault::line);
+  faults.resize(std::min(faults.size(), most_named));
   for (const tilt::JsonlFault& fault : faults) {
-    std::cerr << "votes: line " << fault.line << " is left out: " << fault.what << '\n';
+    std::cerr << "votes: line " << fault.line << " is left out: " << printable(fault.what, 300)
+              << '\n';
+  }
+  if (left_out > faults.size()) {
+    std::cerr << "votes: and " << left_out - faults.size() << " further lines are left out\n";
   }
   if (problems.empty()) {
-    std::cerr << "votes: no line of " << s.file.string() << " is a problem with scored solutions\n";
-    return 2;
+    throw BadInput("no line of " + s.file.string() + " is a problem with scored solutions");
   }
   const std::vector<Row> rows = evaluate(problems, s);
   std::size_t solutions = 0, unanswered = 0, extracted = 0;
@@ -233,19 +311,25 @@ int run(const Settings& s) {
     solutions += problem.size();
     for (std::size_t i = 0; i < problem.size(); ++i) {
       unanswered += problem.answers[i].empty();
-      extracted += tilt::last_boxed(problem.texts[i]).has_value();
+      extracted += problem.extract(problem.texts[i]).has_value();
     }
   }
-  std::printf(
-      "%zu problems, %zu solutions; with an answer: %zu by the file, %zu by tilt's extraction\n\n",
-      problems.size(), solutions, solutions - unanswered, extracted);
-  print(rows);
-  std::printf(
-      "\nStandard errors are over problems. Right is what the file says of the chosen solution; "
-      "rules "
-      "that\nlook at no answer have one column. The file has no self-certainty: Borda ranks by its "
-      "rewards.\n");
-  return faults.empty() ? 0 : 1;
+  const bool two_columns = std::ranges::any_of(problems, &Problem::answers_of_file);
+  std::printf("%zu problems, %zu solutions; with an answer: ", problems.size(), solutions);
+  if (two_columns) std::printf("%zu by the file, ", solutions - unanswered);
+  std::printf("%zu by tilt's extraction\n\n", extracted);
+  print(rows, two_columns);
+  std::printf(two_columns ? "\nStandard errors are over problems. Right is what the file says of "
+                            "the chosen solution; "
+                            "rules that\nlook at no answer have one column. The file has no "
+                            "self-certainty: Borda ranks "
+                            "by its rewards.\n"
+                          : "\nStandard errors are over problems. Right is a response whose answer "
+                            "has the value of the "
+                            "right one.\nBorda ranks by the rewards. pass@k and best of k take the "
+                            "candidates for equal "
+                            "draws, as those of best\nof n are.\n");
+  return left_out == 0 ? 0 : 1;
 }
 
 }  // namespace
@@ -253,21 +337,12 @@ int run(const Settings& s) {
 int main(int argc, char** argv) {
   Settings s;
   CLI::App app{"Selection rules on solutions that were drawn and scored beforehand", "votes"};
-  app.add_option("solutions", s.file, "JSONL with code, pred, score, pred_score")->required();
+  app.add_option("solutions", s.file,
+                 "JSONL with code, pred, score, pred_score;\n"
+                 "or results of align --candidates full")
+      ->required();
   app.add_option("--beta", s.beta, "weighted vote: exp(reward / beta)")->capture_default_str();
   app.add_option("--power", s.power, "Borda vote: (N - rank + 1)^power")->capture_default_str();
   app.add_option("--lambda", s.lambda, "soft best: exp(reward / lambda)")->capture_default_str();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help
-    std::cerr << "votes: " << error.what() << " (votes --help lists what can be given)\n";
-    return 2;
-  }
-  try {
-    return run(s);
-  } catch (const std::exception& error) {  // a file that cannot be read, an option out of range
-    std::cerr << "votes: " << error.what() << '\n';
-    return 2;
-  }
+  return run_program(app, argc, argv, [&] { return run(s); });
 }

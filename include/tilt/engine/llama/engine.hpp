@@ -208,6 +208,10 @@ class Engine {
     for (auto next = waiting_.begin(); next != waiting_.end();) {
       if (runs_.size() == options_.sequences) break;
       Task& task = **next;
+      if (draws_with_another(task)) {  // before anything is looked up: there may be thousands of them
+        ++next;
+        continue;
+      }
       const std::vector<double> known = known_log_probs(task);
       // The cache holds no logits, and to draw or score a token takes those of the one before.
       std::size_t needed = task.tokens.size();
@@ -244,15 +248,18 @@ class Engine {
             first + static_cast<std::ptrdiff_t>(most)};
   }
 
-  // Whether a running task is about to compute what this one needs too: the logits of the very same
-  // context, or a good many of its tokens.
+  // Whether a running task is about to compute the logits of the very same context.
+  [[nodiscard]] bool draws_with_another(const Task& task) const {
+    return task.work != nullptr && std::any_of(runs_.begin(), runs_.end(), [&](const Run& run) {
+             return run.task->work != nullptr && run.sequence->tokens == task.tokens;
+           });
+  }
+
+  // Whether a running task is about to compute a good many of the tokens that this one needs too.
   [[nodiscard]] bool waits_for_another(const Task& task, std::size_t shared) const {
     constexpr std::size_t worth_a_step = 8;  // tokens
     for (const Run& run : runs_) {
       const Sequence& sequence = *run.sequence;
-      if (task.work != nullptr && run.task->work != nullptr && sequence.tokens == task.tokens) {
-        return true;
-      }
       const std::size_t common = std::min(sequence.common(task.tokens), task.tokens.size() - 1);
       if (common >= shared + worth_a_step && common > sequence.computed()) return true;
     }

@@ -1264,7 +1264,8 @@ TEST_CASE("what is not an answer is not kept as one") {
       round.generate({.prompt = state.prompt, .max_tokens = 4});
       round.score(state.prompt, response_of({5}));
       round.sample({.prompt = state.prompt, .max_tokens = 4});
-      round.sample_ahead({{.prompt = "another question", .max_tokens = 4}});
+      round.sample_ahead(
+          1, [](std::size_t) { return Generation{.prompt = "another question", .max_tokens = 4}; });
     }
     void tell(State&, Round&) const {}
   };

@@ -34,12 +34,16 @@ struct Hostile {
   void may_throw(Random& random) const {
     if (random.uniform() >= throws) return;
     switch (random.below(3)) {
-      case 0: throw std::runtime_error("a fault");
-      case 1: throw InvalidOption("Hostile.option", "1", "2");
-      default: throw 42;
+      case 0:
+        throw std::runtime_error("a fault");
+      case 1:
+        throw InvalidOption("Hostile.option", "1", "2");
+      default:
+        throw 42;
     }
   }
-  [[nodiscard]] Random random_of(std::uint64_t lane, std::uint64_t round, std::uint64_t where) const {
+  [[nodiscard]] Random random_of(std::uint64_t lane, std::uint64_t round,
+                                 std::uint64_t where) const {
     return Random(seed, lane, round, where);
   }
   [[nodiscard]] std::size_t lanes() const { return chains; }
@@ -66,13 +70,19 @@ struct Hostile {
       if (random.below(2) == 0) work.prefix = response_of({1, 2}, Finish::segment);
       if (random.below(4) == 0) work.max_tokens = npos;
       switch (random.below(3)) {
-        case 0: round.sample(std::move(work)); break;
-        case 1: round.generate(std::move(work)); break;
-        default: round.score(state.prompt, response_of({7}));
+        case 0:
+          round.sample(std::move(work));
+          break;
+        case 1:
+          round.generate(std::move(work));
+          break;
+        default:
+          round.score(state.prompt, response_of({7}));
       }
       may_throw(random);
     }
-    if (random.below(4) == 0) round.sample_ahead(2, [](std::size_t) { return Generation{.prompt = "r"}; });
+    if (random.below(4) == 0)
+      round.sample_ahead(2, [](std::size_t) { return Generation{.prompt = "r"}; });
     may_throw(random);
   }
   void tell(State&, Round& round) const {
@@ -103,10 +113,14 @@ struct HostileSelector {
   std::uint64_t seed = 0;
   Decision operator()(const Population& population, Random& random) const {
     switch (Random(seed, 9).below(4)) {
-      case 0: throw std::runtime_error("a fault");
-      case 1: return {.index = population.size() + random.below(3)};
-      case 2: return {};
-      default: return {.index = population.empty() ? npos : population.size() - 1};
+      case 0:
+        throw std::runtime_error("a fault");
+      case 1:
+        return {.index = population.size() + random.below(3)};
+      case 2:
+        return {};
+      default:
+        return {.index = population.empty() ? npos : population.size() - 1};
     }
   }
 };
@@ -115,11 +129,20 @@ Response answer_of(Random& random, const Generation& work) {
   std::vector<Token> tokens(1 + random.below(std::min<std::size_t>(work.max_tokens, 6)), 3);
   Response response = response_of(std::move(tokens));
   switch (random.below(12)) {
-    case 0: response.tokens.push_back(4); break;  // no `ends` for it, and maybe too many
-    case 1: response.finish = Finish::error; break;
-    case 2: response = {}; break;
-    case 3: response.log_probs = {-1}; break;
-    default: break;
+    case 0:
+      response.tokens.push_back(4);
+      break;  // no `ends` for it, and maybe too many
+    case 1:
+      response.finish = Finish::error;
+      break;
+    case 2:
+      response = {};
+      break;
+    case 3:
+      response.log_probs = {-1};
+      break;
+    default:
+      break;
   }
   return response;
 }
@@ -201,9 +224,9 @@ void drive(std::uint64_t seed, std::size_t& failed, std::size_t& finished) {
   CHECK(spent.policy_calls + spent.reward_calls <= listed.size());
   CHECK(spent.policy_calls <= options.budget.policy_calls);
   CHECK(spent.reward_calls <= options.budget.reward_calls);
-  for (const Result& result :
-       {session->result(LastState{}), session->result(HighestReward{}),
-        session->result(HostileSelector{seed}), std::move(*session).result(HostileSelector{seed})}) {
+  for (const Result& result : {session->result(LastState{}), session->result(HighestReward{}),
+                               session->result(HostileSelector{seed}),
+                               std::move(*session).result(HostileSelector{seed})}) {
     CHECK((result.decision.index == npos || result.decision.index < result.candidates.size()));
     if (result.stop == Stop::failed) CHECK_FALSE(result.failures.empty());
     CHECK(result.law_holds == (result.stop == Stop::finished && result.failures.empty()));

@@ -214,7 +214,7 @@ class Round {
   std::vector<Draw> draws_ = {};  // those ahead first
   std::vector<SamplingLaw> spare_laws_ = {};
   std::size_t ahead_ = 0;
-  std::size_t refused_ = 0;                      // asked for and not kept
+  std::size_t refused_ = 0;                     // asked for and not kept
   std::size_t generations_ = 0, scorings_ = 0;  // kept, and counted against the room
   Room room_ = {};
   std::vector<Token> settled_ = {};

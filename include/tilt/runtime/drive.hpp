@@ -20,8 +20,7 @@ template <class P>
   const std::vector<Token>& tokens = continuation.tokens;
   for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
     if (ends_response(policy, tokens[i]).value_or(false)) {
-      return "it returned " + std::to_string(tokens.size() - i - 1) +
-             " tokens after the end token";
+      return "it returned " + std::to_string(tokens.size() - i - 1) + " tokens after the end token";
     }
   }
   const Capabilities says = capabilities_of(policy);

@@ -20,5 +20,9 @@ void fuzz::run(Bytes input) {
   check(last_number, response);
   check(last_boxed, response);
   check(last_choice, response);
+  check(stated_answer, response);
+  check(first_of(stated_answer, last_boxed), response);
+  const bool has_answer = read_answer(response.text).has_value();
+  fuzz::require(same_answer(response.text, response.text) == has_answer, "an answer equals itself");
   check(whole_response, response);
 }

@@ -127,7 +127,7 @@ class AnswerReader {
   static bool comes_first(const std::string& a, const std::string& b) {
     const auto number = [](const std::string& text) {
       const bool is_whole =
-          text.size() < 16 &&
+          !text.empty() && text.size() < 16 &&
           text.find_first_not_of("0123456789", text[0] == '-' ? 1 : 0) == std::string::npos &&
           Ascii::is_digit(text.back());
       return is_whole ? std::optional(std::stoll(text)) : std::nullopt;

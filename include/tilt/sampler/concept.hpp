@@ -25,7 +25,10 @@ struct Needs {
 /// - `s.ask(state, round)` appends work to the round; none means finished;
 /// - `s.tell(state, round)` finds the results in `round.draws()`, in the order in which they were
 ///   asked for, and emits candidates.
-/// All const.
+/// All const. What any of them throws ends the run with `Stop::failed` and what was paid for; it ends no
+/// other run. A round that asks for more draws than the run's calls can ever pay for has the first of
+/// them only, when told: `round.draws()` may be shorter than what was asked for, and the round is then
+/// the last.
 ///
 /// Semantics (checked by `testing::check_sampler`): what it emits depends on the state, the results
 /// and `round.random` only; a draw that is not `done` never becomes a candidate; after a `tell` with

@@ -81,7 +81,8 @@ struct CardsOptions {
 class Cards {
  public:
   using DefaultSelector = LastState;
-  static constexpr Needs needs = {.policy = {.tokens = true, .ends = false}, .partial_reward = true};
+  static constexpr Needs needs = {.policy = {.tokens = true, .ends = false},
+                                  .partial_reward = true};
 
   struct State {
     Prompt prompt = {};

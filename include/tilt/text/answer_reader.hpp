@@ -80,6 +80,7 @@ class AnswerReader {
     };
     if (tokens.size() >= 3 && tokens[0].is("(") && is_choice(1) && tokens[2].is(")")) {
       const bool alone = tokens.size() == 3 || tokens[1].in_text || tokens[3].apart;
+      if (tokens.size() > 3 && is_separator(tokens[3])) return std::nullopt;
       const bool goes_on = tokens.size() > 3 && (tokens[3].is("+") || tokens[3].is("-") ||
                                                  tokens[3].is("*") || tokens[3].is("="));
       if (alone && !goes_on) return tokens[1].text;
@@ -170,13 +171,14 @@ class AnswerReader {
   }
 
   std::optional<Sum> expression(MathTokens tokens) {
-    return ExpressionReader(tokens, sign_,
-                            [this](MathTokens inside) {
-                              return inside.empty() || !inside.front().text.starts_with("\\begin{")
-                                         ? list(inside)
-                                         : matrix(inside);
-                            })
-        .read();
+    const auto inner = [this](MathTokens inside) {
+      if (inside.empty()) return std::string{};
+      if (inside.front().text.starts_with("\\begin{")) return matrix(inside);
+      const bool is_group =
+          inside.front().kind == Kind::open && closing(inside) + 1 == inside.size();
+      return is_group ? textual(inside.subspan(1, inside.size() - 2)) : list(inside);
+    };
+    return ExpressionReader(tokens, sign_, inner).read();
   }
 
   Element value(MathTokens tokens) {

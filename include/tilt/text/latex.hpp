@@ -136,12 +136,15 @@ class MathLexer {
     static constexpr std::string_view names[] = {"pi",    "theta", "alpha",  "beta",
                                                  "gamma", "delta", "lambda", "sigma",
                                                  "omega", "phi",   "mu",     "infty"};
+    static constexpr std::string_view ordinals[] = {"st", "nd", "rd", "th"};
     static constexpr std::string_view short_words[] = {
         "and",  "or",  "no",  "yes", "odd", "one", "two", "six", "ten", "all", "cm",
         "mm",   "km",  "kg",  "mg",  "ml",  "mL",  "ft",  "lb",  "lbs", "oz",  "sq",
         "hr",   "hrs", "sec", "mph", "kph", "kmh", "am",  "pm",  "yd",  "mi",  "per",
-        "sqrt", "day", "cup", "pcs", "USD", "EUR", "GBP", "men"};
+        "sqrt", "day", "cup", "pcs", "USD", "EUR", "GBP", "men", "Rs",  "INR"};
     if (run.size() == 1) return put(Kind::letter, std::string(run));
+    const bool follows_number = !tokens_.empty() && !apart_ && tokens_.back().kind == Kind::number;
+    if (follows_number && is_any_of(run, ordinals)) return put(Kind::word, std::string(run));
     if (in_text_) {
       std::string letters(run);
       std::erase(letters, '.');  // "p.m"
@@ -365,6 +368,10 @@ class MathLexer {
         if (skip(sign)) return degrees();
       }
     }
+    for (const std::string_view ordinal : {"{\\text{th}}", "{\\text{st}}", "{\\text{nd}}",
+                                           "{\\text{rd}}", "{th}", "{st}", "{nd}", "{rd}"}) {
+      if (skip(ordinal)) return;
+    }
     const bool minus = peek() == '-' && Ascii::is_digit(peek(1));
     put({&kind, 1});
     if (!minus && !Ascii::is_digit(peek())) {
@@ -396,6 +403,7 @@ class MathLexer {
       return;
     }
     if (c == '*' && skip("*")) return script('^');
+    if (c == '.' && skip("..")) return put(Kind::command, "\\ldots");
     if (c == '<' && skip("=")) return put(Kind::command, "\\le");
     if (c == '>' && skip("=")) return put(Kind::command, "\\ge");
     if (c == '!' && skip("=")) return put(Kind::command, "\\ne");

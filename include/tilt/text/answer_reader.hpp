@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +10,7 @@
 
 #include "tilt/text/ascii.hpp"
 #include "tilt/text/expression_reader.hpp"
+#include "tilt/text/math_words.hpp"
 #include "tilt/text/units.hpp"
 
 namespace tilt::detail {
@@ -52,11 +52,6 @@ class AnswerReader {
     return token.kind == Kind::symbol &&
            (token.text == "," || token.text == ";" || token.text == "&");
   }
-  static bool is_joiner(std::string_view word) {
-    return word == "and" || word == "or" || word == "und" || word == "oder" || word == "et" ||
-           word == "ou" || word == "y" || word == "\xe5\x92\x8c" || word == "\xe6\x88\x96";
-  }
-
   // The parts between the tokens outside of brackets for which `splits` is true.
   template <class Splits>
   static std::vector<MathTokens> split(MathTokens tokens, Splits splits) {
@@ -80,6 +75,7 @@ class AnswerReader {
     };
     if (tokens.size() >= 3 && tokens[0].is("(") && is_choice(1) && tokens[2].is(")")) {
       const bool alone = tokens.size() == 3 || tokens[1].in_text || tokens[3].apart;
+      if (tokens.size() > 3 && is_separator(tokens[3])) return std::nullopt;
       const bool goes_on = tokens.size() > 3 && (tokens[3].is("+") || tokens[3].is("-") ||
                                                  tokens[3].is("*") || tokens[3].is("="));
       if (alone && !goes_on) return tokens[1].text;
@@ -170,13 +166,14 @@ class AnswerReader {
   }
 
   std::optional<Sum> expression(MathTokens tokens) {
-    return ExpressionReader(tokens, sign_,
-                            [this](MathTokens inside) {
-                              return inside.empty() || !inside.front().text.starts_with("\\begin{")
-                                         ? list(inside)
-                                         : matrix(inside);
-                            })
-        .read();
+    const auto inner = [this](MathTokens inside) {
+      if (inside.empty()) return std::string{};
+      if (inside.front().text.starts_with("\\begin{")) return matrix(inside);
+      const bool is_group =
+          inside.front().kind == Kind::open && closing(inside) + 1 == inside.size();
+      return is_group ? textual(inside.subspan(1, inside.size() - 2)) : list(inside);
+    };
+    return ExpressionReader(tokens, sign_, inner).read();
   }
 
   Element value(MathTokens tokens) {
@@ -376,62 +373,6 @@ class AnswerReader {
       }
     }
     return text + tokens.back().text;
-  }
-
-  static bool is_words(MathTokens tokens) {
-    bool has_word = false;
-    for (const MathToken& token : tokens) {
-      const bool fits = token.kind == Kind::word || token.kind == Kind::letter ||
-                        token.kind == Kind::open || token.kind == Kind::close || token.is("-") ||
-                        token.is("'");
-      if (!fits || (token.kind == Kind::word && is_joiner(token.text))) return false;
-      has_word = has_word || token.kind == Kind::word;
-    }
-    return has_word;
-  }
-
-  // Words, or the number that one word is.
-  static std::string worded(MathTokens tokens) {
-    static constexpr std::string_view numbers[] = {"Zero", "One",    "Two",   "Three", "Four",
-                                                   "Five", "Six",    "Seven", "Eight", "Nine",
-                                                   "Ten",  "Eleven", "Twelve"};
-    std::string text = textual(tokens);
-    const auto found = std::find(std::begin(numbers), std::end(numbers), text);
-    return found == std::end(numbers) ? text : std::to_string(found - std::begin(numbers));
-  }
-
-  // The tokens side by side, a space where one kept letters or digits apart; words alike in any case.
-  static std::string textual(MathTokens tokens) {
-    std::string text;
-    const bool words = is_words(tokens);
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      const MathToken& token = tokens[i];
-      const bool is_index = i > 1 && tokens[i - 2].is("\\sqrt");  // 2 goes without saying
-      if (is_index && token.text == "2" && i + 1 < tokens.size()) {
-        text.pop_back();
-        ++i;
-        continue;
-      }
-      if (words && (token.kind == Kind::open || token.kind == Kind::close)) continue;
-      std::string part = token.text;
-      if (token.kind == Kind::number && !std::all_of(part.begin(), part.end(), Ascii::is_digit)) {
-        part = token.number.exact ? Sum::tex_of(*token.number.exact) : token.number.text;
-      }
-      if (token.kind == Kind::word || (words && token.kind == Kind::letter)) {
-        for (char& c : part) c = Ascii::lower(c);
-      }
-      const bool apart = token.apart || token.in_text || token.kind == Kind::word;
-      const bool after_command =
-          !text.empty() && text.rfind('\\') != std::string::npos &&
-          std::all_of(text.begin() + static_cast<std::ptrdiff_t>(text.rfind('\\')) + 1, text.end(),
-                      Ascii::is_letter);
-      const bool meets = !text.empty() && !part.empty() && Ascii::is_word(part.front()) &&
-                         (Ascii::is_word(text.back()) || text.back() == '\'');
-      if (meets && (apart || after_command)) text += ' ';
-      text += part;
-    }
-    if (words && !text.empty()) text[0] = Ascii::upper(text[0]);
-    return text;
   }
 
   int sign_ = 0, work_ = 0;

@@ -24,9 +24,10 @@ class MathDepth {
   bool outside(const MathToken& token) {
     const bool opens = token.kind == MathToken::Kind::open || token.is("(") || token.is("[") ||
                        token.is("\\{") || token.text.starts_with("\\begin{") ||
-                       token.is("\\langle");
+                       token.is("\\langle") || token.is("\\lfloor") || token.is("\\lceil");
     const bool closes = token.kind == MathToken::Kind::close || token.is(")") || token.is("]") ||
-                        token.is("\\}") || token.text.starts_with("\\end{") || token.is("\\rangle");
+                        token.is("\\}") || token.text.starts_with("\\end{") ||
+                        token.is("\\rangle") || token.is("\\rfloor") || token.is("\\rceil");
     if (closes) --depth_;
     const bool is_outside = depth_ == 0 && !opens && !closes;
     if (opens) ++depth_;
@@ -132,7 +133,9 @@ class ExpressionReader {
         "\\perp",     "\\mapsto",    "\\ldots",      "\\oplus",
         "\\otimes",   "\\supset",    "\\propto",     "\\Leftrightarrow",
         "\\circ",     "\\bmod",      "\\mod",        "\\forall",
-        "\\exists",   "\\neg"};
+        "\\int",      "\\sum",       "\\prod",       "\\lim",
+        "\\oint",     "\\iint",      "\\partial",    "\\nabla",
+        "\\rfloor",   "\\rceil",     "\\exists",     "\\neg"};
     return is_any_of(token.text, relations);
   }
 
@@ -164,7 +167,7 @@ class ExpressionReader {
     if (value && sees("_") &&
         (kind == Kind::letter || kind == Kind::number || kind == Kind::command)) {
       ++at_;
-      value = Sum::atom(value->tex() + "_{" + group_text() + '}');
+      value = Sum::atom(value->tex() + "_{" + group_text(true) + '}');
     }
     while (value && skip("'")) value = Sum::atom(value->tex() + "'");
     while (value && skip("!")) {
@@ -231,7 +234,17 @@ class ExpressionReader {
       return Sum::atom('|' + inside->tex() + '|');
     }
     if (token.kind != Kind::command || is_relation(token)) return std::nullopt;
+    if (token.is("\\lfloor") || token.is("\\lceil")) return rounded(token.is("\\lfloor"));
     return command(token.text);
+  }
+
+  Value rounded(bool down) {
+    const std::size_t size = closing(tokens_.subspan(at_));
+    if (at_ + size == tokens_.size()) return std::nullopt;
+    const Value inside = within(size);
+    if (!inside) return std::nullopt;
+    return Sum::atom((down ? "\\lfloor " : "\\lceil ") + inside->tex() +
+                     (down ? "\\rfloor " : "\\rceil "));
   }
 
   Value command(const std::string& name) {
@@ -268,7 +281,7 @@ class ExpressionReader {
   Value function(std::string name) {
     Value exponent;
     for (int i = 0; i < 2; ++i) {
-      if (skip("_")) name += "_{" + group_text() + '}';
+      if (skip("_")) name += "_{" + group_text(true) + '}';
       if (skip("^")) {
         exponent = argument();
         if (!exponent || !exponent->number()) return std::nullopt;
@@ -300,13 +313,14 @@ class ExpressionReader {
     return is_any_of(token.text, functions);
   }
 
-  std::string group_text() {
+  std::string group_text(bool lowered = false) {
     if (peek() == nullptr) return {};
     if (peek()->kind != Kind::open) return inner_(tokens_.subspan(at_++, 1));
     const std::size_t size = closing(tokens_.subspan(at_));
-    const MathTokens inside = tokens_.subspan(at_ + 1, size - 1);
-    at_ = std::min(at_ + size + 1, tokens_.size());
-    return inner_(inside);
+    const std::size_t begin = std::exchange(at_, std::min(at_ + size + 1, tokens_.size()));
+    // What is lowered is a name, "i=1": with its braces it is told from an answer.
+    if (lowered) return inner_(tokens_.subspan(begin, at_ - begin));
+    return inner_(tokens_.subspan(begin + 1, size - 1));
   }
 
   MathTokens tokens_;

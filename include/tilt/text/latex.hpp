@@ -2,21 +2,16 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "tilt/text/ascii.hpp"
+#include "tilt/text/latex_names.hpp"
 #include "tilt/text/number.hpp"
 
 namespace tilt::detail {
-
-template <std::size_t N>
-[[nodiscard]] bool is_any_of(std::string_view word, const std::string_view (&words)[N]) {
-  return std::find(std::begin(words), std::end(words), word) != std::end(words);
-}
 
 /// A piece of a mathematical text.
 struct MathToken {
@@ -130,18 +125,9 @@ class MathLexer {
   }
 
   void word(std::string_view run) {
-    static constexpr std::string_view functions[] = {
-        "sin",  "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh",
-        "tanh", "log", "ln",  "exp", "gcd", "lcm", "max",    "min",    "det",    "lg"};
-    static constexpr std::string_view names[] = {"pi",    "theta", "alpha",  "beta",
-                                                 "gamma", "delta", "lambda", "sigma",
-                                                 "omega", "phi",   "mu",     "infty"};
-    static constexpr std::string_view short_words[] = {
-        "and",  "or",  "no",  "yes", "odd", "one", "two", "six", "ten", "all", "cm",
-        "mm",   "km",  "kg",  "mg",  "ml",  "mL",  "ft",  "lb",  "lbs", "oz",  "sq",
-        "hr",   "hrs", "sec", "mph", "kph", "kmh", "am",  "pm",  "yd",  "mi",  "per",
-        "sqrt", "day", "cup", "pcs", "USD", "EUR", "GBP", "men"};
     if (run.size() == 1) return put(Kind::letter, std::string(run));
+    const bool follows_number = !tokens_.empty() && !apart_ && tokens_.back().kind == Kind::number;
+    if (follows_number && is_any_of(run, ordinals)) return put(Kind::word, std::string(run));
     if (in_text_) {
       std::string letters(run);
       std::erase(letters, '.');  // "p.m"
@@ -149,7 +135,7 @@ class MathLexer {
     }
     if (run == "sqrt") return root();
     if (run == "inf" || run == "infinity") return put(Kind::command, "\\infty");
-    if (is_any_of(run, functions) || is_any_of(run, names)) {
+    if (is_any_of(run, tex_functions) || is_any_of(run, tex_names)) {
       return put(Kind::command, '\\' + std::string(run));
     }
     const bool has_vowel = run.find_first_of("aeiouyAEIOU") != std::string_view::npos;
@@ -182,59 +168,16 @@ class MathLexer {
   }
 
   void named(std::string_view name) {
-    static constexpr std::string_view dropped[] = {
-        "left",   "right",     "big",  "Big",     "bigg",         "Bigg",      "bigl",
-        "bigr",   "Bigl",      "Bigr", "middle",  "displaystyle", "textstyle", "limits",
-        "degree", "space",     "quad", "qquad",   "bf",           "rm",        "hspace",
-        "vspace", "thinspace", "cent", "nolimits"};
-    static constexpr std::string_view fonts[] = {"mathbf", "mathit", "mathsf", "boldsymbol",
-                                                 "bm",     "boxed",  "fbox",   "underline"};
-    static constexpr std::string_view texts[] = {
-        "text",   "textbf", "textit", "textrm", "textnormal",   "textsf", "texttt",
-        "textup", "mathrm", "mbox",   "hbox",   "operatorname", "emph"};
-    static constexpr std::pair<std::string_view, std::string_view> synonyms[] = {
-        {"geq", "\\ge"},
-        {"geqslant", "\\ge"},
-        {"leq", "\\le"},
-        {"leqslant", "\\le"},
-        {"neq", "\\ne"},
-        {"lt", "<"},
-        {"gt", ">"},
-        {"times", "*"},
-        {"cdot", "*"},
-        {"ast", "*"},
-        {"div", "/"},
-        {"rightarrow", "\\to"},
-        {"mid", "|"},
-        {"vert", "|"},
-        {"lvert", "|"},
-        {"rvert", "|"},
-        {"lbrack", "["},
-        {"rbrack", "]"},
-        {"varnothing", "\\emptyset"},
-        {"lbrace", "\\{"},
-        {"rbrace", "\\}"},
-        {"varphi", "\\phi"},
-        {"varepsilon", "\\epsilon"},
-        {"dots", "\\ldots"},
-        {"cdots", "\\ldots"},
-        {"lparen", "("},
-        {"rparen", ")"},
-        {"colon", ":"},
-        {"land", "and"},
-        {"lor", "or"},
-        {"wedge", "and"},
-        {"vee", "or"}};
-    if (is_any_of(name, dropped)) {
+    if (is_any_of(name, tex_dropped)) {
       if (name == "left" || name == "right") {
         skip_spaces();
         skip(".");
       } else {
         apart_ = true;
       }
-    } else if (is_any_of(name, texts)) {
+    } else if (is_any_of(name, tex_texts)) {
       text_group();
-    } else if (is_any_of(name, fonts)) {
+    } else if (is_any_of(name, tex_fonts)) {
       skip_spaces();
     } else if (name == "not") {
       skip_spaces();
@@ -250,7 +193,7 @@ class MathLexer {
     } else if (name == "begin" || name == "end") {
       environment(name);
     } else {
-      for (const auto& [from, to] : synonyms) {
+      for (const auto& [from, to] : tex_synonyms) {
         if (name != from) continue;
         if (to == "and" || to == "or") return put(Kind::word, std::string(to));
         if (to == "\\{" || to == "[" || to == "(") ++brackets_;
@@ -365,6 +308,10 @@ class MathLexer {
         if (skip(sign)) return degrees();
       }
     }
+    for (const std::string_view ordinal : {"{\\text{th}}", "{\\text{st}}", "{\\text{nd}}",
+                                           "{\\text{rd}}", "{th}", "{st}", "{nd}", "{rd}"}) {
+      if (skip(ordinal)) return;
+    }
     const bool minus = peek() == '-' && Ascii::is_digit(peek(1));
     put({&kind, 1});
     if (!minus && !Ascii::is_digit(peek())) {
@@ -396,6 +343,7 @@ class MathLexer {
       return;
     }
     if (c == '*' && skip("*")) return script('^');
+    if (c == '.' && skip("..")) return put(Kind::command, "\\ldots");
     if (c == '<' && skip("=")) return put(Kind::command, "\\le");
     if (c == '>' && skip("=")) return put(Kind::command, "\\ge");
     if (c == '!' && skip("=")) return put(Kind::command, "\\ne");

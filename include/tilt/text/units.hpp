@@ -26,8 +26,9 @@ struct MeasuredTokens {
     return token.in_text || signs.find(token.text[0]) != std::string_view::npos;
   };
   // How vague a number is said to be is no part of it.
-  static constexpr std::string_view vague[] = {"about",   "approximately", "approx", "around",
-                                               "roughly", "nearly",        "exactly"};
+  static constexpr std::string_view vague[] = {"about",   "approximately", "approx",  "around",
+                                               "roughly", "nearly",        "exactly", "Rs",
+                                               "INR",     "USD",           "EUR"};
   while (tokens.size() > 1 &&
          (tokens[0].is("\\approx") || tokens[0].is(".") ||
           (tokens[0].kind == Kind::word && is_any_of(tokens[0].text, vague)))) {

@@ -307,6 +307,26 @@ TEST_CASE("a batch of one equals the single call, and run i uses stream + i") {
   });
 }
 
+TEST_CASE("each prompt of a batch may have run options of its own") {
+  auto policy = toy::policy();
+  const Decoder decoder{policy, toy::reward(), QAlign{{.steps = 10, .max_tokens = 4}}};
+  const std::vector<Prompt> prompts{"p", "p", "p"};
+  // Streams in any order: each run is the one of its own options.
+  const std::vector<RunOptions> each{{.seed = 5, .stream = 9},
+                                     {.seed = 5, .stream = 2},
+                                     {.seed = 6, .budget = {.policy_calls = 0}}};
+  const std::vector<Result> results = decoder.batch(prompts, each);
+  REQUIRE(results.size() == 3);
+  for (std::size_t i = 0; i < 2; ++i) {
+    CHECK(runs::text_of(results[i]) == runs::text_of(decoder(prompts[i], each[i])));
+  }
+  CHECK(runs::text_of(results[0]) != runs::text_of(results[1]));
+  CHECK(results[2].stop == Stop::policy_calls);
+  CHECK_THROWS_AS(decoder.batch(prompts, std::vector<RunOptions>(2)), InvalidOption);
+  CHECK_THROWS_AS(decoder.batch(prompts, std::vector<RunOptions>(3, {.min_survivors = 0})),
+                  InvalidOption);
+}
+
 TEST_CASE("the same decoder gives the same result again") {
   auto policy = toy::policy();
   const Decoder decoder{policy, toy::reward(), QAlign{{.steps = 10, .max_tokens = 4}}};

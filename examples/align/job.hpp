@@ -27,6 +27,17 @@ int answer(const Settings& s, typename Engine::Policy& policy, Results& results,
            const std::vector<Task>& tasks) {
   const auto start = std::chrono::steady_clock::now();
   const json settings = compared(s, policy.fingerprint());
+  const ChosenSampler sampler = sampler_of(s);
+  const ChosenSelector selector = selector_of(s);
+  const auto decoder_of = [&](std::span<const Task> batch) {
+    return tilt::Decoder{policy, reward_of<Engine>(s.reward, s, policy, batch), sampler, selector};
+  };
+  const auto metric_of = [&](std::span<const Task> batch) {
+    return s.metric.empty() ? ChosenReward{} : reward_of<Engine>(s.metric, s, policy, batch);
+  };
+  const std::vector<std::span<const Task>> batches = batches_of(s, tasks);
+  (void)decoder_of(batches.front());  // what does not go together is refused before a file is made
+  (void)metric_of(batches.front());
   results.go_on(settings, tasks);
   const std::size_t left = tasks.size() - results.of_tasks();
   if (results.of_tasks() > 0) {
@@ -39,15 +50,12 @@ int answer(const Settings& s, typename Engine::Policy& policy, Results& results,
   }
   Writer writer(s, results, settings, left);
   tilt::ProgressBar bar{std::cerr, s.method};
-  const ChosenSampler sampler = sampler_of(s);
-  const ChosenSelector selector = selector_of(s);
-  for (const std::span<const Task> batch : batches_of(s, tasks)) {
+  for (const std::span<const Task> batch : batches) {
     if (s.run.stop.stop_requested()) break;
     if (std::ranges::all_of(batch, [&](const Task& task) { return results.of(task); })) continue;
     policy.clear_cache();
-    tilt::Decoder decoder{policy, reward_of<Engine>(s.reward, s, policy, batch), sampler, selector};
-    writer.begin(batch,
-                 s.metric.empty() ? ChosenReward{} : reward_of<Engine>(s.metric, s, policy, batch));
+    const tilt::Decoder decoder = decoder_of(batch);
+    writer.begin(batch, metric_of(batch));
     std::vector<tilt::Prompt> prompts;
     for (const Task& task : batch) prompts.push_back(task.prompt);
     if (writer.terminal()) {

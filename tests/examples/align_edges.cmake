@@ -39,6 +39,8 @@ expect_refusal("--max-tokens 5000 leaves no room for a prompt: the context holds
                --max-tokens 5000)
 expect_refusal("--reward self_certainty.*no(ne|thing).*give --alpha 1" ${given} ${out} --method cards --reward-goal 1 --reward
                self_certainty)
+expect_refusal("partial" ${given} ${out} --reward answer --method cards --reward-goal 1)
+expect_refusal("no contrast" ${job} ${out} --metric contrast --system-a A)
 expect_refusal("--system-a is an option of contrast, not of answer" ${job} ${out} --system-a A)
 expect_refusal("needs two different system prompts" ${job} ${out} --metric contrast)
 

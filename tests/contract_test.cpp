@@ -276,6 +276,8 @@ TEST_CASE("contract: extractors") {
   CHECK(last_boxed("hence \\boxed{42}") == std::optional<std::string>("42"));
   CHECK(last_choice("The answer is (B).") == std::optional<std::string>("B"));
   CHECK_FALSE(last_number("none").has_value());
+  CHECK(stated_answer("The answer is 42.") == std::optional<std::string>("42"));
+  CHECK(first_of(stated_answer, last_boxed, last_number)(std::string_view("so 7")) == std::optional<std::string>("7"));
   // A user's own, of a text or of a response.
   const auto first_letter = [](std::string_view text) -> std::optional<std::string> {
     if (text.empty()) return std::nullopt;

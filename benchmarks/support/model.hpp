@@ -32,6 +32,7 @@ class Model {
       : wait_(1e-6 * microseconds), bare_(bare) {}
 
   void restart() { drawn_ = 0; }
+  [[nodiscard]] bool bare() const noexcept { return bare_; }
 
   /// Appends at most `max_tokens` tokens to an empty response and says whether it ended by itself.
   template <class Response>
@@ -78,9 +79,9 @@ inline double reward_of(std::span<const std::int32_t> tokens) {
 /// The model as a policy of the library.
 class Policy {
  public:
-  static constexpr tilt::Capabilities capabilities = {.log_probs = true};
-
   explicit Policy(Model& model) : model_(model) {}
+
+  [[nodiscard]] tilt::Capabilities capabilities() const { return {.log_probs = !model_.bare()}; }
 
   void generate(std::span<const tilt::Generation> work, std::span<tilt::Response> out) const {
     for (std::size_t i = 0; i < work.size(); ++i) {

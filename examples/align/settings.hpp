@@ -76,20 +76,23 @@ inline void check_owners(const std::vector<OwnedOption>& options) {
   }
 }
 
-/// Checks the numbers of all options as they are read. Those of type N are counts; a budget of nothing
-/// could answer no prompt.
+/// Checks the numbers of all options as they are read. Those of type N are counts: of draws, which are held
+/// in memory, at most a million; of what only limits a job, more. A budget of nothing could answer no prompt.
 inline void check_numbers(CLI::App& app) {
-  constexpr std::uint64_t most = 1'000'000'000;
-  constexpr std::string_view at_least_one[] = {
-      "--tokens", "--policy-calls", "--reward-calls", "--batch",     "--words",
-      "--limit",  "--pilot",        "--max-tokens",   "--sequences", "--context"};
+  constexpr std::uint64_t million = 1'000'000;
+  constexpr std::string_view limits[] = {"--tokens", "--policy-calls", "--reward-calls", "--limit",
+                                         "--context"};
+  constexpr std::string_view at_least_one[] = {"--batch", "--words", "--pilot", "--max-tokens",
+                                               "--sequences"};
   for (CLI::Option* option : app.get_options()) {
     const std::string name = option->get_name();
     if (option->get_type_name() != "N" || name == "--gpu-layers") continue;
     if (name == "--seed") {
       option->check(whole_number(0, UINT64_MAX));
+    } else if (std::ranges::count(limits, name) > 0) {
+      option->check(whole_number(1, million * million));
     } else {
-      option->check(whole_number(std::ranges::count(at_least_one, name) > 0 ? 1 : 0, most));
+      option->check(whole_number(std::ranges::count(at_least_one, name) > 0 ? 1 : 0, million));
     }
   }
 }

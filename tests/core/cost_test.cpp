@@ -12,7 +12,8 @@ TEST_CASE("costs of runs side by side: sums, but the most rounds and seconds") {
               .generated_tokens = 5,
               .lookahead_tokens = 6,
               .rounds = 7,
-              .seconds = 8};
+              .seconds = 8,
+              .retries = 9};
   sum += Cost{.policy_calls = 10,
               .reward_calls = 20,
               .prompt_tokens = 30,
@@ -20,7 +21,8 @@ TEST_CASE("costs of runs side by side: sums, but the most rounds and seconds") {
               .generated_tokens = 50,
               .lookahead_tokens = 60,
               .rounds = 6,
-              .seconds = 9};
+              .seconds = 9,
+              .retries = 90};
   CHECK(sum.policy_calls == 11);
   CHECK(sum.reward_calls == 22);
   CHECK(sum.prompt_tokens == 33);
@@ -29,4 +31,5 @@ TEST_CASE("costs of runs side by side: sums, but the most rounds and seconds") {
   CHECK(sum.lookahead_tokens == 66);
   CHECK(sum.rounds == 7);
   CHECK(sum.seconds == 9);
+  CHECK(sum.retries == 99);
 }

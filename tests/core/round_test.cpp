@@ -141,6 +141,65 @@ TEST_CASE("begin starts afresh") {
   CHECK(round.index() == 1);
 }
 
+TEST_CASE("what no budget of calls can let in is counted and not kept") {
+  Population population;
+  Round round;
+  const auto begin = [&](const Round::Room& room) { round.begin(population, 42, 0, 0, 0, room); };
+  const auto ahead = [](std::size_t i) {
+    return Generation{.prompt = "ahead", .max_tokens = 3, .seed = i};
+  };
+  begin({.policy_calls = 2});
+  for (int i = 0; i < 5; ++i) round.sample(about("x"));
+  CHECK(round.draws().size() == 2);
+  CHECK(round.asked() == 5);
+  round.score("x", {.text = "behind what is never let in"});
+  CHECK(round.draws().size() == 2);
+  CHECK(round.asked() == 6);
+
+  // Each kind of call by itself: a draw that is not scored needs no reward.
+  begin({.policy_calls = 3, .reward_calls = 1});
+  round.generate(about("x"));
+  round.score("x", {.text = "given"});
+  round.generate(about("x"));
+  round.sample(about("x"));
+  CHECK(round.draws().size() == 3);
+  CHECK(round.draws()[1].response.text == "given");
+
+  begin({.policy_calls = 0, .at_least = 4});
+  for (int i = 0; i < 9; ++i) round.sample(about("x"));
+  CHECK(round.draws().size() == 4);
+
+  // Draws ahead come first, whatever was asked for before them.
+  begin({.policy_calls = 4});
+  for (int i = 0; i < 9; ++i) round.sample(about("x"));
+  round.sample_ahead(3, ahead);
+  CHECK(round.ahead().size() == 3);
+  CHECK(round.draws().size() == 4);
+  CHECK(round.asked() == 12);
+  begin({.policy_calls = 4});
+  round.sample(about("x"));
+  std::size_t made = 0;
+  round.sample_ahead(1'000'000, [&](std::size_t i) {
+    ++made;
+    return ahead(i);
+  });
+  CHECK(round.ahead().size() == 4);
+  CHECK(round.draws().empty());
+  CHECK(round.asked() == 1'000'001);
+  CHECK(made <= 5);
+
+  begin({});
+  round.sample(about("x"));
+  CHECK(round.asked() == 1);
+  round.release();
+  CHECK(round.asked() == 0);
+  begin({.policy_calls = 0});
+  const auto endless = [&] {
+    for (;;) round.sample(about("x"));
+  };
+  CHECK_THROWS_AS(endless(), Error);
+}
+
 TEST_CASE("draws ahead stand in front of the sampler's own and change nothing of these") {
   Population population;
   Round round;
@@ -151,7 +210,7 @@ TEST_CASE("draws ahead stand in front of the sampler's own and change nothing of
   Generation first = about("first"), second = about("second");
   first.seed = 11;
   second.seed = 12;
-  round.sample_ahead({first, second});
+  round.sample_ahead(2, [&](std::size_t i) { return i == 0 ? first : second; });
   round.generate(about("late"));
   REQUIRE(round.ahead().size() == 2);
   REQUIRE(round.draws().size() == 2);

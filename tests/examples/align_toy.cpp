@@ -65,6 +65,7 @@ class ToyPolicy {
       if (prompt.starts_with("say ") || prompt == "half") {
         out[i].text = prompt == "half" ? "\xc3" : prompt.substr(4);
         out[i].tokens = {last};
+        out[i].log_probs = out[i].raw_log_probs = {0};
         out[i].ends = {static_cast<std::uint32_t>(out[i].text.size())};
         continue;
       }

@@ -18,7 +18,7 @@ if(NOT SECONDS)
 endif()
 file(MAKE_DIRECTORY ${OUT}/found)
 execute_process(
-  COMMAND ${PROGRAM} -max_total_time=${SECONDS} -timeout=10 -rss_limit_mb=2048 -max_len=4096 -print_final_stats=1
+  COMMAND ${PROGRAM} -max_total_time=${SECONDS} -timeout=60 -rss_limit_mb=2048 -max_len=4096 -print_final_stats=1
           -artifact_prefix=${OUT}/ ${OUT}/found ${CORPUS}
   RESULT_VARIABLE status
   ERROR_VARIABLE log)

@@ -166,7 +166,7 @@ inline std::vector<EngineRow> engines() {
        })},
       {"finish = error",
        spoiling([](const Generation&, Response& y) { y.finish = tilt::Finish::error; }), failure},
-      {"finish = segment where none was asked for",
+      {"finish = segment, asked for or not",
        spoiling([](const Generation&, Response& y) { y.finish = tilt::Finish::segment; })},
       {"finish = length at once",
        spoiling([](const Generation&, Response& y) { y.finish = tilt::Finish::length; })},

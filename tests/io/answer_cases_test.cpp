@@ -133,9 +133,10 @@ bool is_right(const json& row) {
     seen = judged(kind, input);
     good = seen == right;
   } else if (kind == "ifeval") {
-    const tilt::IfevalTask task = tilt::ifeval_task({{"prompt", "p"},
-                                                     {"instruction_id_list", {input["instruction"]}},
-                                                     {"kwargs", {input["kwargs"]}}});
+    const tilt::IfevalTask task =
+        tilt::ifeval_task({{"prompt", "p"},
+                           {"instruction_id_list", {input["instruction"]}},
+                           {"kwargs", {input["kwargs"]}}});
     const std::string text = input["text"];
     seen = bool(task.satisfied(text).at(0));
     good = seen == right;

@@ -175,6 +175,20 @@ TEST_CASE("jsonl: dropping a torn line costs about what reading it costs, not a 
   CHECK(dropping < 10 * reading);
 }
 
+TEST_CASE("jsonl: the time to read a file grows with its length, whatever it repeats") {
+  for (const std::string_view part :
+       {"x\n", "[", "{\"a\":", "\"\\", "{}\n", "\xc3", "1", "[]", "{\"hex\": \"f"}) {
+    CAPTURE(part);
+    const auto repeated = [part](std::size_t size) {
+      std::string text;
+      while (text.size() < size) text += part;
+      return text;
+    };
+    CHECK(growth::exponent(repeated, [](const std::string& text) { (void)read(text); }) <
+          growth::limit);
+  }
+}
+
 TEST_CASE("jsonl: hostile lines are named one by one, in short, and lose no other line") {
   const std::string deep = std::string(200'000, '[') + std::string(200'000, ']');
   const std::string lines[] = {R"({"a": 1e400})",

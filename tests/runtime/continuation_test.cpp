@@ -70,6 +70,17 @@ TEST_CASE("a continuation with ids, numbers or a finish that cannot be is refuse
   CHECK(changed([](Response& y) { y.log_probs.clear(); }).empty());
 }
 
+TEST_CASE("a sampler that needs log-probs gets both, whatever the policy says of itself") {
+  const Capabilities needs = {.log_probs = true};
+  CHECK(fault_of_continuation({}, good, needs, false).empty());
+  Response y = good;
+  y.raw_log_probs.clear();
+  CHECK(contains(fault_of_continuation({}, y, needs, false), "did not fill both log_probs"));
+  CHECK(fault_of_continuation({}, y, {}, false).empty());
+  y.log_probs.clear();
+  CHECK_FALSE(fault_of_continuation({}, y, needs, false).empty());
+}
+
 TEST_CASE("a segment is a segment only where one was asked for, and not too short") {
   const Generation work = {.until = SegmentRule{.min_tokens = 2, .max_tokens = 3}};
   Response y = good;

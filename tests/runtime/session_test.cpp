@@ -201,8 +201,7 @@ TEST_CASE("no id is used twice in a session") {
     for (const Work& work : session.pending()) {
       seen.insert(work.id);
       ++listed;
-      supply(session, work.id,
-             work.generation ? Answer(response_of({1})) : Answer(1.0));
+      supply(session, work.id, work.generation ? Answer(response_of({1})) : Answer(1.0));
     }
   }
   CHECK(listed == 2 * 3 * 4 * 3);
@@ -600,7 +599,9 @@ TEST_CASE("OnFailure::survive fails in the end with fewer than min_survivors") {
 }
 
 TEST_CASE("a scoring without a draw is no survivor") {
-  Session session(Cards{{.reward_goal = 1, .max_rejections = 2, .max_tokens = 4,
+  Session session(Cards{{.reward_goal = 1,
+                         .max_rejections = 2,
+                         .max_tokens = 4,
                          .segment = {.entropy = infinity, .min_tokens = 1, .max_tokens = 2}}},
                   "p", {.on_failure = OnFailure::survive});
   while (!session.finished()) {
@@ -849,7 +850,9 @@ TEST_CASE("a sampler that asks for nothing is finished at once") {
   CHECK(result.spent.rounds == 0);
 }
 
-TEST_CASE("a selector that throws, or points nowhere, fails the result and leaves the session as it was") {
+TEST_CASE(
+    "a selector that throws, or points nowhere, fails the result and leaves the session as it "
+    "was") {
   Session session(Recorder{.rounds = 1, .width = 2}, "p", {.on_failure = OnFailure::survive});
   const std::vector<Work> first = session.pending();
   session.supply(first[0].id, response_of({1}));
@@ -887,7 +890,8 @@ TEST_CASE("a selector that throws, or points nowhere, fails the result and leave
 
   // Nothing to choose from: a position is as wrong.
   Session empty(Recorder{.rounds = 0}, "p");
-  const Result result = empty.result([](const Population&, Random&) { return Decision{.index = 0}; });
+  const Result result =
+      empty.result([](const Population&, Random&) { return Decision{.index = 0}; });
   CHECK(result.stop == Stop::failed);
   CHECK(result.answer.response.empty());
 }
@@ -953,7 +957,8 @@ void run_taking(Session<S>& session, std::size_t most = 1000) {
   Token next = 0;
   for (std::size_t step = 0; !session.finished(); ++step) {
     REQUIRE(step < most);
-    for (const Work& work : session.take_new()) supply(session, work.id, numbered_answer(work, next));
+    for (const Work& work : session.take_new())
+      supply(session, work.id, numbered_answer(work, next));
   }
   CHECK(session.take_new().empty());
   CHECK(session.pending().empty());
@@ -965,14 +970,17 @@ TEST_CASE("a sampler that throws fails the run as a state, with what was paid fo
   struct Case {
     Where where;
     std::size_t round;
-    std::size_t told, kept;     // candidates by the sampler, and without a reward
+    std::size_t told, kept;  // candidates by the sampler, and without a reward
     const char* message;
   };
   for (const Case& c :
        {Case{Where::start, 0, 0, 0, "the sampler cannot start with the prompt \"p\": "},
-        Case{Where::prepares, 0, 0, 0, "the sampler failed on the prompt \"p\" (lane 0, round 0): "},
-        Case{Where::ask, 0, 0, 0, "(lane 0, round 0): "}, Case{Where::ask, 2, 4, 0, "(lane 0, round 2): "},
-        Case{Where::tell, 0, 0, 2, "(lane 0, round 0): "}, Case{Where::tell, 2, 4, 2, "(lane 0, round 2): "},
+        Case{Where::prepares, 0, 0, 0,
+             "the sampler failed on the prompt \"p\" (lane 0, round 0): "},
+        Case{Where::ask, 0, 0, 0, "(lane 0, round 0): "},
+        Case{Where::ask, 2, 4, 0, "(lane 0, round 2): "},
+        Case{Where::tell, 0, 0, 2, "(lane 0, round 0): "},
+        Case{Where::tell, 2, 4, 2, "(lane 0, round 2): "},
         Case{Where::half_told, 1, 3, 1, "(lane 0, round 1): "}}) {
     Session session(Thrower{.where = c.where, .round = c.round}, "p");
     run_taking(session);
@@ -1018,9 +1026,11 @@ TEST_CASE("a lane whose sampler throws ends the others after what they have draw
     for (const std::size_t lane : {0u, 1u, 2u}) {
       for (const Where where : {Where::ask, Where::tell, Where::share}) {
         for (const std::size_t round : {0u, 1u}) {
-          INFO("waits " << waits << " lane " << lane << " where " << int(where) << " round " << round);
+          INFO("waits " << waits << " lane " << lane << " where " << int(where) << " round "
+                        << round);
           Session session(
-              Thrower{.where = where, .lane = lane, .round = round, .chains = 3, .waits = waits}, "p");
+              Thrower{.where = where, .lane = lane, .round = round, .chains = 3, .waits = waits},
+              "p");
           run_taking(session);
           const Result result = session.result(HighestReward{});
           CHECK(result.stop == Stop::failed);
@@ -1043,8 +1053,7 @@ TEST_CASE("a lane whose sampler throws ends the others after what they have draw
   REQUIRE(scorings.size() == 3);
   session.supply(scorings[1].id, 1.0);
   session.supply(scorings[2].id, 1.0);  // lane 1 is told, and throws
-  CHECK(session.cancelled() ==
-        std::vector<std::uint64_t>{first[1].id, first[4].id, first[5].id});
+  CHECK(session.cancelled() == std::vector<std::uint64_t>{first[1].id, first[4].id, first[5].id});
   CHECK_FALSE(session.finished());
   CHECK(session.pending().size() == 1);
   session.supply(scorings[0].id, 5.0);
@@ -1222,7 +1231,8 @@ TEST_CASE("a scored candidate of weight 0 is better than a text without a reward
 
 TEST_CASE("unfinished text of a cancelled generation can be handed in") {
   std::stop_source source;
-  Session session(Recorder{.rounds = 2, .width = 3, .chains = 2}, "p", {.stop = source.get_token()});
+  Session session(Recorder{.rounds = 2, .width = 3, .chains = 2}, "p",
+                  {.stop = source.get_token()});
   const std::vector<Work> work = session.take_new();
   CHECK_THROWS_AS(session.supply_partial(work[0].id, response_of({1})), Error);
   source.request_stop();
@@ -1264,7 +1274,8 @@ TEST_CASE("what is not an answer is not kept as one") {
       round.generate({.prompt = state.prompt, .max_tokens = 4});
       round.score(state.prompt, response_of({5}));
       round.sample({.prompt = state.prompt, .max_tokens = 4});
-      round.sample_ahead({{.prompt = "another question", .max_tokens = 4}});
+      round.sample_ahead(
+          1, [](std::size_t) { return Generation{.prompt = "another question", .max_tokens = 4}; });
     }
     void tell(State&, Round&) const {}
   };
@@ -1274,7 +1285,8 @@ TEST_CASE("what is not an answer is not kept as one") {
   REQUIRE(work.size() == 4);
   CHECK(work[0].generation->prompt == Prompt("another question"));
   for (const Work& w : work) {
-    if (w.generation) session.supply(w.id, response_of({Token(w.generation->prompt.text().size())}));
+    if (w.generation)
+      session.supply(w.id, response_of({Token(w.generation->prompt.text().size())}));
   }
   source.request_stop();
   CHECK(session.take_new().empty());
@@ -1283,7 +1295,8 @@ TEST_CASE("what is not an answer is not kept as one") {
   CHECK(result.candidates[0].response.tokens == std::vector<Token>{1});  // the sample's
 }
 
-TEST_CASE("many lanes: every piece is handed out once, and a failure does not start the count anew") {
+TEST_CASE(
+    "many lanes: every piece is handed out once, and a failure does not start the count anew") {
   const std::size_t lanes = 20'000;
   Session session(Recorder{.rounds = 2, .chains = lanes}, "p", {.on_failure = OnFailure::survive});
   std::size_t pieces = 0;

@@ -44,6 +44,19 @@ TEST_CASE("eligible: without weights what has a reward goes before texts without
   CHECK(weighty[0].index == 1);
 }
 
+TEST_CASE("eligible: infinite weights leave nothing to others, NaN is not positive", "[selector]") {
+  const Population infinite({Candidate{.weight = 3}, Candidate{.weight = infinity},
+                             Candidate{.weight = unset}, Candidate{.weight = infinity}});
+  const auto chosen = eligible(infinite);
+  REQUIRE(chosen.size() == 2);
+  CHECK(chosen[0].index == 1);
+  CHECK(chosen[1].index == 3);
+  CHECK(chosen[0].weight == 1);
+  const Population unknown({Candidate{.weight = unset}, Candidate{.weight = 2}});
+  REQUIRE(eligible(unknown).size() == 1);
+  CHECK(eligible(unknown)[0].index == 1);
+}
+
 TEST_CASE("eligible: indices count across lanes", "[selector]") {
   Population population;
   population.add({.weight = 1}, 2);

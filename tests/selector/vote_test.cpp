@@ -92,7 +92,8 @@ TEST_CASE("Ballots: sums that are equal on paper tie, whatever the rounding of t
   CHECK(lost_by_rounding > 0);
 }
 
-TEST_CASE("Ballots: weights that are no numbers do not vote, infinite ones vote alone", "[selector]") {
+TEST_CASE("Ballots: weights that are no numbers do not vote, infinite ones vote alone",
+          "[selector]") {
   const Population population({saying("1"), saying("2"), saying("2"), saying("3")});
   const Ballots ballots(population, tilt::last_number);
   const double nan = tilt::unset;

@@ -117,16 +117,20 @@ class Round {
   /// wrapper needs for itself. They are done first; they are not among `draws()`, change no seed of
   /// these, and are nobody's candidates or survivors. They keep the seeds that they come with. Called
   /// at most once a round.
-  void sample_ahead(std::vector<Generation> work) {
+  /// @param make  make(i) is the Generation of number i; it is called for those that are kept
+  template <class Make>
+  void sample_ahead(std::size_t n, Make&& make) {
     // They are the first to be let in: the room is theirs, before it is the others'.
     const std::size_t own = draws_.size(), refused = std::exchange(refused_, 0);
     generations_ = scorings_ = 0;
-    for (Generation& generation : work) {
-      const std::uint64_t seed = generation.seed;
-      if (Draw* draw = push(std::move(generation), true, true)) draw->work.seed = seed;
+    for (std::size_t i = 0; i < n && refused_ == 0; ++i) {
+      Generation work = make(i);
+      const std::uint64_t seed = work.seed;
+      if (Draw* draw = push(std::move(work), true, true)) draw->work.seed = seed;
     }
     const auto begin = draws_.begin(), first = begin + static_cast<std::ptrdiff_t>(own);
     ahead_ = draws_.size() - own;
+    refused_ = n - ahead_;
     std::rotate(begin, first, draws_.end());
     if (refused_ > 0) {
       // What stands behind a draw that can never be let in cannot be let in either.
@@ -177,7 +181,7 @@ class Round {
   /// All draws, those ahead and then the sampler's own, to be filled in or transformed. They stay
   /// where they are until the next `begin`.
   [[nodiscard]] std::span<Draw> results() noexcept { return draws_; }
-  [[nodiscard]] std::span<const Draw> kept() const noexcept { return draws_; }
+  [[nodiscard]] std::span<const Draw> results() const noexcept { return draws_; }
   void close() noexcept { closing_ = true; }
 
  private:
@@ -210,7 +214,7 @@ class Round {
   std::vector<Draw> draws_ = {};  // those ahead first
   std::vector<SamplingLaw> spare_laws_ = {};
   std::size_t ahead_ = 0;
-  std::size_t refused_ = 0;                      // asked for and not kept
+  std::size_t refused_ = 0;                     // asked for and not kept
   std::size_t generations_ = 0, scorings_ = 0;  // kept, and counted against the room
   Room room_ = {};
   std::vector<Token> settled_ = {};

@@ -247,7 +247,8 @@ template <class... Args>
   return [&]<std::size_t... I>(std::index_sequence<I...>) {
     const WeightedSum<k> rule{
         {static_cast<double>(std::get<2 * I>(all))...},
-        {may_abstain<std::remove_cvref_t<std::tuple_element_t<2 * I + 1, std::tuple<Args...>>>>...}};
+        {may_abstain<
+            std::remove_cvref_t<std::tuple_element_t<2 * I + 1, std::tuple<Args...>>>>...}};
     for (std::size_t i = 0; i < k; ++i) {
       require_finite("weighted.weights[" + std::to_string(i) + "]", rule.weights[i]);
     }

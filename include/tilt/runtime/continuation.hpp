@@ -17,7 +17,7 @@ namespace tilt {
 /// none, finite and at most 0 (a ten-thousandth of a nat above is rounding): a token that was drawn has
 /// a probability. `Finish::segment` belongs to a segment that was asked for.
 /// @param needs      what the sampler needs of the policy: with `tokens` at least one token, with `ends`
-///                   too a text that can be cut together with its tokens
+///                   too a text that can be cut together with its tokens; with `log_probs` both of them
 /// @param cancelled  true for what was drawn when the work was cancelled: it ends anywhere, with
 ///                   `Finish::segment`, and is never continued
 [[nodiscard]] inline std::string fault_of_continuation(const Generation& work, const Response& y,
@@ -40,6 +40,9 @@ namespace tilt {
       return "it ended a segment after " + std::to_string(n) + " tokens where at least " +
              std::to_string(work.until->min_tokens) + " were asked for";
     }
+  }
+  if (needs.log_probs && (y.log_probs.size() != n || y.raw_log_probs.size() != n)) {
+    return "it did not fill both log_probs and raw_log_probs, which this sampler needs";
   }
   constexpr double rounding = 1e-4;  // nats; `testing::PolicyCheck::tolerance` is the same
   for (const auto* log_probs : {&y.log_probs, &y.raw_log_probs}) {

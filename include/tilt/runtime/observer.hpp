@@ -16,7 +16,7 @@ struct RunStarted {
   std::size_t run = 0, runs = 1;
   const Prompt& prompt;
 };
-/// A candidate was emitted.
+/// A candidate was emitted; at the end also texts that were drawn and not scored (weight 0).
 struct CandidateEmitted {
   std::size_t run = 0;
   const Candidate& candidate;

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "tilt/runtime/choose.hpp"
 #include "tilt/runtime/continuation.hpp"
 #include "tilt/runtime/lane.hpp"
 #include "tilt/runtime/result.hpp"
@@ -165,8 +166,7 @@ class Session {
         continuation.tokens.size() < draw.work.until->max_tokens) {
       ++total_.lookahead_tokens;
     }
-    const std::string fault =
-        fault_of_continuation(draw.work, continuation, needs_, slot->dropped);
+    const std::string fault = fault_of_continuation(draw.work, continuation, needs_, slot->dropped);
     if (slot->dropped) {
       slot->phase = Phase::resolved;
       if (!fault.empty()) return;
@@ -654,7 +654,7 @@ class Session {
       const Lane& lane = lanes_[l];
       if (lane.finished) continue;
       for (std::size_t i = 0; i < lane.admitted; ++i) {
-        const Draw& draw = lane.round.kept()[i];
+        const Draw& draw = lane.round.results()[i];
         if (lane.slots[i].phase != Phase::scoring || !has_answer(lane, i, draw)) continue;
         const Place place{.lane = l, .round = lane.round.index(), .index = i};
         all.push_back({.id = place.id(),
@@ -677,50 +677,13 @@ class Session {
         result.failures.begin(), result.failures.end(), [](const Failure& a, const Failure& b) {
           return std::tie(a.lane, a.round, a.index) < std::tie(b.lane, b.round, b.index);
         });
-    const auto guard = [&](FailedPart part, const char* what, auto&& call) {
-      try {
-        call();
-        return true;
-      } catch (...) {
-        result.stop = Stop::failed;
-        result.failures.push_back(
-            {.what = what + describe(prompt_) + ": " + message_of(std::current_exception()),
-             .cause = std::current_exception(),
-             .part = part});
-        return false;
-      }
-    };
-    if constexpr (requires { sampler_.stats(std::span<const State>(states_), candidates); }) {
-      if (states_.size() == lanes_.size()) {
-        guard(FailedPart::sampler, "the sampler's stats failed on the prompt ",
-              [&] { result.stats = sampler_.stats(std::span<const State>(states_), candidates); });
-      }
+    if (states_.size() == lanes_.size()) {
+      detail::add_stats(result, sampler_, std::span<const State>(states_), candidates, prompt_);
     }
     add_unscored(candidates);
-    const char* selecting = "the selector failed on the prompt ";
-    const bool selected = guard(FailedPart::selector, selecting, [&] {
-      Random random(seed_, selector_stream);
-      Decision decision = selector(candidates, random);
-      if (decision.index != npos && decision.index >= candidates.size()) {
-        throw Error("it chose position " + std::to_string(decision.index) + " of " +
-                    std::to_string(candidates.size()) + " candidates");
-      }
-      result.decision = std::move(decision);
-    });
-    if (!selected) result.decision.share = 0;
-    if (!candidates.empty()) {
-      result.answer = candidates[result.decision.index == npos ? 0 : result.decision.index];
-    }
-    if constexpr (requires { selector.stats(candidates); }) {
-      if (selected) {
-        guard(FailedPart::selector, selecting, [&] {
-          const Stats more = selector.stats(candidates);
-          result.stats.insert(result.stats.end(), more.begin(), more.end());
-        });
-      }
-    }
+    Random random(seed_, selector_stream);
+    detail::choose(result, selector, std::move(candidates), random, prompt_);
     result.law_holds = result.stop == Stop::finished && result.failures.empty();
-    result.candidates = std::move(candidates);
     return result;
   }
 

@@ -158,10 +158,12 @@ class Calibrated {
     ReferenceKey key = key_for(state.question);
     if (options_.store) state.references = options_.store->find(key);
     if (state.references) return;
-    std::vector<Generation> work(
-        options_.references, {.prompt = key.prompt, .max_tokens = key.max_tokens, .law = key.law});
-    for (std::size_t i = 0; i < work.size(); ++i) work[i].seed = key.seed(i);
-    round.sample_ahead(std::move(work));
+    round.sample_ahead(options_.references, [&key](std::size_t i) {
+      return Generation{.prompt = key.prompt,
+                        .max_tokens = key.max_tokens,
+                        .law = key.law,
+                        .seed = key.seed(i)};
+    });
     state.asked = options_.references;
   }
 

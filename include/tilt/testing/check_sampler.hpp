@@ -72,7 +72,11 @@ class SamplerChecker {
 
   static void spoil(Draw& draw, DrawStatus status) {
     draw.status = status;
-    draw.response = {.tokens = std::vector<Token>(8, never_drawn), .text = never_said};
+    const std::string text = never_said;
+    draw.response = {.tokens = std::vector<Token>(8, never_drawn), .text = text};
+    for (std::size_t i = 1; i <= 8; ++i) {
+      draw.response.ends.push_back(static_cast<std::uint32_t>(text.size() * i / 8));
+    }
     draw.reward = draw.raw_reward = 1e9;
   }
   static bool is_spoilt(const Response& y) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -127,7 +128,7 @@ class AnswerReader {
   static bool comes_first(const std::string& a, const std::string& b) {
     const auto number = [](const std::string& text) {
       const bool is_whole =
-          text.size() < 16 &&
+          !text.empty() && text.size() < 16 &&
           text.find_first_not_of("0123456789", text[0] == '-' ? 1 : 0) == std::string::npos &&
           Ascii::is_digit(text.back());
       return is_whole ? std::optional(std::stoll(text)) : std::nullopt;
@@ -152,7 +153,7 @@ class AnswerReader {
 
   Element element(MathTokens tokens) {
     constexpr int most = 1000;
-    if (++work_ > most || is_words(tokens)) return {{textual(tokens)}};
+    if (++work_ > most || is_words(tokens)) return {{worded(tokens)}};
     const bool has_sign = std::any_of(tokens.begin(), tokens.end(), [](const MathToken& token) {
       return token.is("\\pm") || token.is("\\mp");
     });
@@ -181,7 +182,10 @@ class AnswerReader {
   Element value(MathTokens tokens) {
     const auto equal =
         split(tokens, [](const MathToken& t) { return t.is("=") || t.is("\\approx"); });
+    if (equal.size() == 2 && equal[0].empty()) return value(equal[1]);
     if (equal.size() > 1) return equation(tokens, equal);
+    const std::size_t front = introduction(tokens);
+    if (front > 0 && front < tokens.size()) return value(tokens.subspan(front));
     const auto member = split(tokens, [](const MathToken& t) { return t.is("\\in"); });
     if (member.size() == 2 && is_name(member[0])) {
       Element inside = value(member[1]);
@@ -205,6 +209,15 @@ class AnswerReader {
       if (sum) return {{sum->tex()}};
     }
     return {{textual(measured.power > 0 ? tokens : measured.tokens)}};
+  }
+
+  // How many tokens in front only introduce an answer: words up to a colon or "is".
+  static std::size_t introduction(MathTokens tokens) {
+    std::size_t end = 0;
+    while (end < tokens.size() && tokens[end].kind == Kind::word && tokens[end].text != "is") ++end;
+    const bool ends =
+        end > 0 && end < tokens.size() && (tokens[end].is(":") || tokens[end].text == "is");
+    return ends ? end + 1 : 0;
   }
 
   // Names have no digits outside of what is lowered, and no operators.
@@ -375,6 +388,16 @@ class AnswerReader {
       has_word = has_word || token.kind == Kind::word;
     }
     return has_word;
+  }
+
+  // Words, or the number that one word is.
+  static std::string worded(MathTokens tokens) {
+    static constexpr std::string_view numbers[] = {"Zero", "One",    "Two",   "Three", "Four",
+                                                   "Five", "Six",    "Seven", "Eight", "Nine",
+                                                   "Ten",  "Eleven", "Twelve"};
+    std::string text = textual(tokens);
+    const auto found = std::find(std::begin(numbers), std::end(numbers), text);
+    return found == std::end(numbers) ? text : std::to_string(found - std::begin(numbers));
   }
 
   // The tokens side by side, a space where one kept letters or digits apart; words alike in any case.

@@ -146,20 +146,41 @@ class ChoiceFinder {
       }
     }
     if (!is_choice(text_[i]) || !stands_alone(i)) return std::nullopt;
-    std::size_t behind = i + 1;
-    while (std::string_view(")*]}\"'").find(at(behind)) != std::string_view::npos) ++behind;
     static constexpr std::string_view claims[] = {
         " is correct",  " is right",      " is the correct", " is the right",
         " is the best", " is the answer", " is true",        " must be correct"};
-    if (has_any_at(text_, behind, claims)) return i;
+    if (has_any_at(text_, behind_marks(i + 1), claims)) return i;
     return std::nullopt;
   }
 
   [[nodiscard]] std::optional<char> last_alone(std::size_t begin) const {
     for (std::size_t i = text_.size(); i-- > begin;) {
-      if (is_choice(text_[i]) && stands_alone(i) && !is_word(i)) return text_[i];
+      if (is_choice(text_[i]) && stands_alone(i) && !is_word(i) && !is_denied(i)) return text_[i];
     }
     return std::nullopt;
+  }
+
+  // Whether a letter is said to be wrong: "not A", "(A) is incorrect".
+  [[nodiscard]] bool is_denied(std::size_t i) const {
+    static constexpr std::string_view denials[] = {" is wrong",  " is incorrect", " is false",
+                                                   " is not",    " are wrong",    " are incorrect",
+                                                   " are false", " isn't",        " cannot"};
+    std::size_t begin = i;
+    while (begin > 0 && i - begin < 3 &&
+           std::string_view("(*[ ").find(text_[begin - 1]) != std::string_view::npos) {
+      --begin;
+    }
+    if (begin >= 3 && has_at(text_, begin - 3, "not") &&
+        (begin == 3 || !Ascii::is_word(text_[begin - 4]))) {
+      return true;
+    }
+    return has_any_at(text_, behind_marks(i + 1), denials);
+  }
+  // Behind closing brackets, quotes and emphasis.
+  [[nodiscard]] std::size_t behind_marks(std::size_t i) const {
+    const std::size_t limit = i + 8;
+    while (i < limit && std::string_view(")*]}\"'").find(at(i)) != std::string_view::npos) ++i;
+    return i;
   }
 
   [[nodiscard]] bool stands_alone(std::size_t i, bool stated = false) const {

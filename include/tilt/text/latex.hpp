@@ -187,10 +187,11 @@ class MathLexer {
         "bigr",   "Bigl",      "Bigr", "middle",  "displaystyle", "textstyle", "limits",
         "degree", "space",     "quad", "qquad",   "bf",           "rm",        "hspace",
         "vspace", "thinspace", "cent", "nolimits"};
+    static constexpr std::string_view fonts[] = {"mathbf", "mathit", "mathsf", "boldsymbol",
+                                                 "bm",     "boxed",  "fbox",   "underline"};
     static constexpr std::string_view texts[] = {
-        "text",   "textbf", "textit",       "textrm", "textnormal", "textsf",
-        "texttt", "textup", "mathrm",       "mathbf", "mathit",     "mathsf",
-        "mbox",   "hbox",   "operatorname", "emph",   "boldsymbol", "bm"};
+        "text",   "textbf", "textit", "textrm", "textnormal",   "textsf", "texttt",
+        "textup", "mathrm", "mbox",   "hbox",   "operatorname", "emph"};
     static constexpr std::pair<std::string_view, std::string_view> synonyms[] = {
         {"geq", "\\ge"},
         {"geqslant", "\\ge"},
@@ -233,8 +234,11 @@ class MathLexer {
       }
     } else if (is_any_of(name, texts)) {
       text_group();
-    } else if (name == "boxed" || name == "fbox" || name == "underline") {
+    } else if (is_any_of(name, fonts)) {
       skip_spaces();
+    } else if (name == "not") {
+      skip_spaces();
+      put(Kind::command, skip("=") ? "\\ne" : skip("\\in") ? "\\notin" : "\\not");
     } else if (name == "frac" || name == "dfrac" || name == "tfrac" || name == "cfrac") {
       put(Kind::command, "\\frac");
       for (int i = 0; i < 2; ++i) argument();

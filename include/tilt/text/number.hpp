@@ -118,7 +118,12 @@ class NumberParts {
     last_ = decimal();
     if (!last_) return std::nullopt;
     Number number = last_->number();
-    if (!is_plain_ || !number.exact) return number;
+    if (!number.exact) return number;
+    if (const auto repeated = repeating(*number.exact)) {
+      last_.reset();
+      return Number::of(*repeated);
+    }
+    if (!is_plain_) return number;
     const std::size_t end = at_;
     const bool apart = gap();
     std::optional<Rational> part = fraction();
@@ -280,6 +285,28 @@ class NumberParts {
     read.exponent += peek(1) == '-' ? -power : power;
     at_ = end;
     is_plain_ = false;
+  }
+
+  // Behind a decimal: digits that repeat for ever, 0.1\overline{6} or 0.1(6).
+  std::optional<Rational> repeating(const Rational& value) {
+    const std::size_t begin = at_;
+    if (is_plain_ && !skip(".")) return std::nullopt;
+    const bool is_overlined = skip("\\overline{");
+    const bool is_bracketed = !is_overlined && style_ == NumberStyle::math && skip("(");
+    const std::string part = is_overlined || is_bracketed ? digits() : std::string{};
+    constexpr std::size_t most = 12;
+    std::optional<Rational> sum;
+    if (!part.empty() && part.size() <= most && last_->exponent > -18 &&
+        skip(is_overlined ? "}" : ")")) {
+      Rational::Integer below = 1;
+      for (std::size_t i = 0; i < part.size(); ++i) below *= 10;
+      --below;
+      for (std::int64_t i = last_->exponent; i < 0; ++i) below *= 10;
+      const auto rest = Rational::ratio(std::stoll(part), below);
+      if (rest) sum = Rational::sum(value, *rest);
+    }
+    if (!sum) at_ = begin;
+    return sum;
   }
 
   // A number in braces, with a sign, or a single digit.

@@ -49,9 +49,11 @@ class NumberReader {
   bool skip_script() {
     const char before = at_ > 0 ? text_[at_ - 1] : '\0';
     const bool lowered = text_[at_] == '_' && (Ascii::is_word(before) || before == '}');
-    if (text_[at_] == '^' || lowered) {
-      detail::NumberParts parts(text_, at_ + 1, NumberStyle::math);
-      at_ = parts.whole_power() ? parts.at() : at_ + 1;
+    const bool starred = text_[at_] == '*' && peek(at_ + 1) == '*' && Ascii::is_letter(before);
+    if (text_[at_] == '^' || lowered || starred) {
+      const std::size_t behind = at_ + (starred ? 2 : 1);
+      detail::NumberParts parts(text_, behind, NumberStyle::math);
+      at_ = parts.whole_power() ? parts.at() : behind;
       return true;
     }
     if ((text_[at_] == '2' || text_[at_] == '3') && Ascii::is_lower(before) &&

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "tilt/text/ascii.hpp"
 #include "tilt/text/boxes.hpp"
@@ -21,6 +22,12 @@ namespace tilt::detail {
     if (!answer) return std::nullopt;
     return answer->number ? answer->number->text() : answer->text;
   };
+  // A quotation ends with its mark, as in JSON.
+  const std::size_t quote = statement.find_first_not_of(" \t\n:");
+  if (quote != std::string_view::npos && statement[quote] == '"') {
+    statement = statement.substr(quote + 1);
+    statement = statement.substr(0, statement.find('"'));
+  }
   constexpr std::string_view marks = " \t\r\n*_:`\"";
   const auto trim = [&] {
     statement.remove_prefix(std::min(statement.find_first_not_of(marks), statement.size()));
@@ -29,6 +36,12 @@ namespace tilt::detail {
   };
   trim();
   if (statement.empty() || has_at(statement, 0, "not ")) return std::nullopt;
+  for (const std::string_view word :
+       {"therefore ", "thus ", "simply ", "just ", "clearly ", "option ", "choice "}) {
+    if (!has_at(statement, 0, word)) continue;
+    statement.remove_prefix(word.size());
+    trim();
+  }
   if (const BoxFinder boxes(statement); !boxes.last().empty()) return spelled(boxes.last().back());
 
   // A formula in front.

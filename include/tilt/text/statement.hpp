@@ -78,13 +78,15 @@ class StatementReader {
     static constexpr std::string_view scripts[] = {
         "\xe6\x98\xaf" /* shi */, "\xe4\xb8\xba" /* wei */, "\xe7\x82\xba" /* wei */,
         "\xe3\x81\xaf" /* wa */, "\xec\x9d\x80" /* eun */};
+    static constexpr std::string_view denials[] = {"n't ", "cannot ", " not "};
     static constexpr std::string_view lists[] = {" choices", " options", " key"};
     if (has_any_at(text_, at, lists)) return std::nullopt;
     constexpr std::size_t longest = 60;
     const std::size_t end = std::min(text_.size(), at + longest);
     for (; at < end; ++at) {
       const char c = text_[at];
-      if (c == ':') return at + 1;
+      if (c == ':' || c == '=') return at + 1;
+      if (has_any_at(text_, at, denials)) return std::nullopt;  // "cannot be A"
       for (const std::string_view verb : scripts) {
         if (text_.substr(at).starts_with(verb)) return behind_colon(at + verb.size());
       }

@@ -38,7 +38,8 @@ struct MeasuredTokens {
   for (; from > 1; --from) {
     const MathToken& token = tokens[from - 1];
     bool fits = token.kind == Kind::word || token.is("/") || token.is("^") || token.is(".") ||
-                token.is("*") || token.kind == Kind::open || token.kind == Kind::close;
+                token.is("*") || token.is("(") || token.is(")") || token.kind == Kind::open ||
+                token.kind == Kind::close;
     if (token.kind == Kind::letter) fits = is_unit_letter(token);
     if (token.kind == Kind::number || token.is("-")) {
       const std::size_t before = from >= 2 && tokens[from - 2].is("-") ? from - 3 : from - 2;
@@ -63,6 +64,9 @@ struct MeasuredTokens {
     if (token.kind == Kind::letter && token.in_text) begins = token.apart || !is_constant;
     if (token.kind == Kind::letter && !token.in_text) {
       begins = token.apart && before.kind == Kind::number && is_unit_letter(token);
+    }
+    if (token.is("(") && i + 2 < tokens.size()) {  // "5 (units)"
+      begins = tokens[i + 1].kind == Kind::word && tokens.back().is(")");
     }
     if (!begins || !is_value) continue;
     MathDepth depth;

@@ -39,8 +39,8 @@ TEST_CASE("A full stop in a pattern is any character but a line feed") {
 }
 
 TEST_CASE("Patterns that are empty or regular expressions are refused") {
-  for (const char32_t* text :
-       {U"", U"a*", U"(a)", U"a|b", U"[a]", U"\\d", U"^a", U"a$", U"a{2}", U"a?", U"a+", U"a+b", U"+a+"}) {
+  for (const char32_t* text : {U"", U"a*", U"(a)", U"a|b", U"[a]", U"\\d", U"^a", U"a$", U"a{2}",
+                               U"a?", U"a+", U"a+b", U"+a+"}) {
     CHECK_THROWS_AS(Pattern("p", text), InvalidOption);
   }
   CHECK_THROWS_WITH(Pattern("Keywords.words", U"caf\u00e9?"),

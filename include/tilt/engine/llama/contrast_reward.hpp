@@ -48,8 +48,8 @@ class ContrastReward {
   }
 
   /// @throws PartialFailure with a RewardError for each item that failed: a prompt of token ids, a
-  ///         response of text without ids, a context that does not fit into the cache, an error of
-  ///         llama.cpp
+  ///         response of text without ids, a message that the chat template leaves out, a context that
+  ///         does not fit into the cache, logits that are no law, an error of llama.cpp
   void score(std::span<const Scoring> work, std::span<double> out) {
     std::vector<Task> tasks(2 * work.size());
     for (std::size_t i = 0; i < work.size(); ++i) {

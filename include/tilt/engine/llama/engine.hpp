@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tilt/core/token_law.hpp"
+#include "tilt/engine/llama/batch.hpp"
 #include "tilt/engine/llama/cache.hpp"
 #include "tilt/engine/llama/prompt_cache.hpp"
 #include "tilt/engine/llama/task.hpp"
@@ -208,6 +209,10 @@ class Engine {
     for (auto next = waiting_.begin(); next != waiting_.end();) {
       if (runs_.size() == options_.sequences) break;
       Task& task = **next;
+      if (draws_with_another(task)) {  // before anything is looked up: there may be thousands of them
+        ++next;
+        continue;
+      }
       const std::vector<double> known = known_log_probs(task);
       // The cache holds no logits, and to draw or score a token takes those of the one before.
       std::size_t needed = task.tokens.size();
@@ -244,15 +249,18 @@ class Engine {
             first + static_cast<std::ptrdiff_t>(most)};
   }
 
-  // Whether a running task is about to compute what this one needs too: the logits of the very same
-  // context, or a good many of its tokens.
+  // Whether a running task is about to compute the logits of the very same context.
+  [[nodiscard]] bool draws_with_another(const Task& task) const {
+    return task.work != nullptr && std::any_of(runs_.begin(), runs_.end(), [&](const Run& run) {
+             return run.task->work != nullptr && run.sequence->tokens == task.tokens;
+           });
+  }
+
+  // Whether a running task is about to compute a good many of the tokens that this one needs too.
   [[nodiscard]] bool waits_for_another(const Task& task, std::size_t shared) const {
     constexpr std::size_t worth_a_step = 8;  // tokens
     for (const Run& run : runs_) {
       const Sequence& sequence = *run.sequence;
-      if (task.work != nullptr && run.task->work != nullptr && sequence.tokens == task.tokens) {
-        return true;
-      }
       const std::size_t common = std::min(sequence.common(task.tokens), task.tokens.size() - 1);
       if (common >= shared + worth_a_step && common > sequence.computed()) return true;
     }
@@ -328,35 +336,18 @@ class Engine {
   }
 
   void decode() {
-    const std::size_t n = rows_.size();
-    tokens_.resize(n);
-    positions_.resize(n);
-    ids_.resize(n);
-    id_pointers_.resize(n);
-    id_counts_.assign(n, 1);
-    outputs_.resize(n);
-    for (std::size_t i = 0; i < n; ++i) {
-      const Sequence& sequence = *rows_[i].run->sequence;
-      tokens_[i] = sequence.tokens[rows_[i].position];
-      positions_[i] = static_cast<llama_pos>(rows_[i].position);
-      ids_[i] = sequence.id;
-      id_pointers_[i] = &ids_[i];
-      outputs_[i] = rows_[i].output ? 1 : 0;
+    batch_.clear();
+    for (const Row& row : rows_) {
+      const Sequence& sequence = *row.run->sequence;
+      batch_.add(sequence.tokens[row.position], row.position, sequence.id, row.output);
     }
-    llama_batch batch = {};
-    batch.n_tokens = static_cast<std::int32_t>(n);
-    batch.token = tokens_.data();
-    batch.pos = positions_.data();
-    batch.n_seq_id = id_counts_.data();
-    batch.seq_id = id_pointers_.data();
-    batch.logits = outputs_.data();
-    const std::int32_t status = llama_decode(cache_.get(), batch);
+    const std::int32_t status = batch_.decode(cache_.get());
     if (status != 0) {
       throw PolicyError("llama_decode failed with status " + std::to_string(status) +
                         (status == 1 ? ", no room in the key-value cache" : "") + Log::reason());
     }
     ++statistics_.decode_calls;
-    statistics_.token_forwards += n;
+    statistics_.token_forwards += rows_.size();
   }
 
   void use_logits(const Row& row, std::int32_t index) {
@@ -484,13 +475,7 @@ class Engine {
   bool alone_ = false;                // whether each is run for itself
   std::list<Run> runs_ = {};  // a list: rows point to its elements while others are added
   std::vector<Row> rows_ = {};
-  // The arrays of a llama_batch.
-  std::vector<Token> tokens_ = {};
-  std::vector<llama_pos> positions_ = {};
-  std::vector<llama_seq_id> ids_ = {};
-  std::vector<llama_seq_id*> id_pointers_ = {};
-  std::vector<std::int32_t> id_counts_ = {};
-  std::vector<std::int8_t> outputs_ = {};
+  Batch batch_ = {};
 };
 
 }  // namespace tilt::llama

@@ -55,8 +55,11 @@ class Policy {
                                                 .concurrent = true};
 
   /// @param model  a GGUF file
-  /// @throws InvalidOption when an option is out of its range
-  /// @throws PolicyError when the file is missing or broken, or llama.cpp cannot run it
+  /// @throws InvalidOption when an option is out of its range, or llama.cpp does not know the chat
+  ///         template that is given
+  /// @throws PolicyError when the file is missing or broken, llama.cpp cannot run it or does not know
+  ///         its chat template, the model encodes texts instead of continuing them, or the library is of
+  ///         another build than the headers
   explicit Policy(const std::filesystem::path& model, const PolicyOptions& options = {})
       : engine_(std::make_shared<Engine>(model, options)) {}
 
@@ -64,7 +67,8 @@ class Policy {
   /// @throws PartialFailure with, for each work that failed: InvalidOption for a law out of range or
   ///         with `extra`; PolicyError for a context that is empty, that does not fit into the cache
   ///         together with the new tokens, or that holds text without ids or ids that are not in the
-  ///         vocabulary, and for errors of llama.cpp
+  ///         vocabulary, for a message that the chat template leaves out, for logits that are no law
+  ///         (NaN), and for errors of llama.cpp
   void generate(std::span<const Generation> work, std::span<Response> out) {
     std::vector<Task> tasks(work.size());
     for (std::size_t i = 0; i < work.size(); ++i) {

@@ -73,8 +73,9 @@ class Pattern {
  private:
   [[nodiscard]] bool is_expression() const {
     for (std::size_t i = 0; i < text_.size(); ++i) {
-      const bool repeats_nothing = text_[i] == U'+' && (i == 0 || text_[i - 1] == U'+' ||
-                                                        (i + 1 < text_.size() && text_[i + 1] == U'+'));
+      const bool repeats_nothing =
+          text_[i] == U'+' &&
+          (i == 0 || text_[i - 1] == U'+' || (i + 1 < text_.size() && text_[i + 1] == U'+'));
       if (std::u32string_view(U"\\^$*+?{}[]|()").find(text_[i]) != std::u32string_view::npos &&
           !repeats_nothing) {
         return true;

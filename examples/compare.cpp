@@ -15,6 +15,9 @@ struct Llama {
   static Policy load(const Settings& s) {
     return load_model(s.model, {.sequences = s.sequences, .threads = s.threads});
   }
+  static std::size_t threads(const Settings& s) {
+    return s.threads == 0 ? tilt::llama::available_processors() : s.threads;
+  }
   static ChosenReward contrast(Policy& policy, const std::string& a, const std::string& b) {
     return chosen(tilt::llama::ContrastReward(policy, a, b));
   }

@@ -40,13 +40,15 @@ inline Tasks read_tasks(const std::filesystem::path& path, std::size_t most) {
   }
   Tasks tasks;
   std::string all;
+  std::size_t unusable = file.bad_lines;
   for (const tilt::JsonlRow& row : file.rows) {
     if (tasks.rows.size() == most) break;
     try {
       tasks.rows.push_back(tilt::ifeval_task(row.value));
       all += row.value.dump(-1, ' ', false, json::error_handler_t::replace) + '\n';
     } catch (const tilt::InvalidOption& error) {
-      file.faults.push_back({row.line, error.what()});
+      file.faults.push_back({row.line, tilt::shortened(error.what())});
+      ++unusable;
     }
   }
   constexpr std::size_t most_named = 20;
@@ -55,9 +57,8 @@ inline Tasks read_tasks(const std::filesystem::path& path, std::size_t most) {
     std::cerr << printable(path.string()) << ", line " << file.faults[i].line << ": "
               << printable(file.faults[i].what, 300) << '\n';
   }
-  if (file.faults.size() > most_named) {
-    std::cerr << "and " << file.faults.size() - most_named
-              << " further lines that cannot be used\n";
+  if (unusable > most_named) {
+    std::cerr << "and " << unusable - most_named << " further lines that cannot be used\n";
   }
   if (tasks.rows.empty()) throw BadInput(path.string() + " has no row of IFEval that can be used");
   char hexadecimal[20];
@@ -125,6 +126,20 @@ bool run_steps(std::vector<Part>& parts, Record& record, P& model, Progress& pro
   return true;
 }
 
+/// The tables and the verdicts, for a terminal.
+inline void print(const std::vector<Part>& parts) {
+  for (const Part& part : parts) {
+    std::cout << '\n'
+              << part.title << ", " << part.ids.size() << " prompts\n\n"
+              << text_table(part.table) << '\n'
+              << text_table(part.budget_table) << '\n'
+              << text_table(part.depth_table) << '\n'
+              << part.in_short << '\n';
+    for (const std::string& verdict : part.verdicts) std::cout << "- " << verdict << '\n';
+  }
+  if (!parts.empty()) std::cout << "\nAll methods\n\n" << text_table(overview(parts));
+}
+
 template <class Engine>
 int compare(const Settings& s) {
   using P = typename Engine::Policy;
@@ -145,8 +160,7 @@ int compare(const Settings& s) {
 
   std::vector<Part> parts;
   std::size_t steps = 0;
-  const std::size_t threads =
-      s.threads == 0 ? std::max(1u, std::thread::hardware_concurrency()) : s.threads;
+  const std::size_t threads = Engine::threads(s);
   Progress progress;
   Watched<P> policy(model, progress, s.sequences, stop);
   const Job<P> job{s, model, policy, stop};
@@ -191,30 +205,22 @@ int compare(const Settings& s) {
   for (Part& part : parts) {
     judge(part);
     tabulate(part);
-    std::cout << '\n'
-              << part.title << ", " << part.ids.size() << " prompts\n\n"
-              << text_table(part.table) << '\n'
-              << text_table(part.budget_table) << '\n'
-              << text_table(part.depth_table) << '\n'
-              << part.in_short << '\n';
-    for (const std::string& verdict : part.verdicts) std::cout << "- " << verdict << '\n';
   }
+  // The page first: whoever reads the tables through a pipe may close it early.
   if (!parts.empty()) {
-    std::cout << "\nAll methods\n\n" << text_table(overview(parts));
     const std::string unfinished =
         all ? "" : std::to_string(finished) + " of " + std::to_string(steps) + " steps";
     try {
       tilt::write_whole_file(page_path, page(s, parts, model.fingerprint(), threads, unfinished));
       shown = true;
-      std::cout << "\nReport: " << printable(page_path.string(), 1000) << std::endl;
+      if (all) record.end(parts);
     } catch (const tilt::Error& error) {
       if (cause.empty()) cause = error.what();
     }
   }
-  if (all && cause.empty()) {
-    record.end(parts);
-    return 0;
-  }
+  print(parts);
+  if (shown) std::cout << "\nReport: " << printable(page_path.string(), 1000) << std::endl;
+  if (all && cause.empty()) return 0;
   throw tilt::Error((cause.empty() ? "stopped" : cause) + "; " + std::to_string(finished) + " of " +
                     std::to_string(steps) + " steps are finished and kept" +
                     (shown ? ", and the report shows them" : "") +

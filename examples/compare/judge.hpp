@@ -40,6 +40,11 @@ inline std::string in_errors(const Estimate& e) {
 /// A probability in words.
 inline std::string p_text(double p) { return p < 0.001 ? "p < 0.001" : "p = " + number(p, 3); }
 
+/// A difference in standard errors with its corrected p; why it has none, where it has none.
+inline std::string with_p(const Estimate& e, double p, const char* apart = "") {
+  return in_errors(e) + (e.error > 0 ? apart + (", " + p_text(p)) : "");
+}
+
 /// How probable a paired difference is at least where there is none; 1 where nothing can be said.
 inline double p_of(const Estimate& difference, std::size_t prompts) {
   return difference.error > 0 ? student_p(difference.standard_errors(), prompts - 1) : 1;
@@ -76,13 +81,12 @@ inline void judge_gains(Part& part) {
   for (std::size_t i = 0; i < compared.size(); ++i) {
     Method& method = *compared[i];
     const Match& m = matches[i];
-    method.p = p[i];
+    method.p = m.gain.error > 0 ? p[i] : tilt::unset;
     const bool clear = is_clear(p[i]);
     part.verdicts.push_back(method.name + " against best of n at " + number(m.tokens, 0) +
                             " tokens a prompt: " + number(m.mine.mean, 3) + " against " +
                             number(m.theirs.mean, 3) + ", difference " +
-                            signed_number(m.gain.mean, 3) + " (" + in_errors(m.gain) + ", " +
-                            p_text(p[i]) + "): " +
+                            signed_number(m.gain.mean, 3) + " (" + with_p(m.gain, p[i]) + "): " +
                             (!clear            ? "no clear difference."
                              : m.gain.mean > 0 ? "it is ahead."
                                                : "best of n is ahead."));
@@ -123,7 +127,7 @@ inline void judge_aims(Part& part) {
     part.verdicts.push_back(method.name + " against its aim, " + part.target_name + ": " +
                             number(estimate(method.last().reward).mean, 3) + " against " +
                             number(estimate(part.target->reward).mean, 3) + " (" +
-                            in_errors(gaps[i]) + " apart, " + p_text(p[i]) + ").");
+                            with_p(gaps[i], p[i], " apart") + ").");
     (is_clear(p[i]) ? apart : near).push_back(method.name);
   }
   if (!near.empty()) {

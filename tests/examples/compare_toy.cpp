@@ -86,6 +86,7 @@ struct Toy {
     }
     return {wait, call, signal};
   }
+  static std::size_t threads(const Settings&) { return 1; }
   static ChosenReward contrast(Policy&, const std::string&, const std::string&) {
     return {.function =
                 [](std::span<const tilt::Scoring> work, std::span<double> out) {

@@ -5,6 +5,7 @@ Looks in TILT_LLAMA_DIR (variable, else environment variable of that name) and t
 prefixes. A folder may be laid out as include/ and lib/, or hold everything side by side. The
 libraries may carry a version in their names: libllama.so or libllama.v0.5.0.so. Headers and
 libraries must be of one build of llama.cpp: the layouts of its structures change between releases.
+Libraries without llama_version() fail to link; other differences are found when a model is loaded.
 
 Defines TiltLlama_FOUND, TiltLlama_INCLUDE_DIR, TiltLlama_LIBRARY and the target TiltLlama::llama.
 ]]

@@ -306,8 +306,9 @@ TEST_CASE("Prs refuses options out of range and names them") {
   texts = {};
   texts.opening = "{preference}";
   expect_refused(build({.texts = texts}), "PrsOptions.texts.opening", "a text with {preference}");
-  expect_refused([] { Session(Prs{}, Prompt::from_tokens({1})); }, "Prs.prompt", "of 1 token ids");
-  expect_refused([] { Session(Prs{{.preference = "p"}}, Prompt::from_tokens({1})); }, "Prs.prompt",
+  const Prompt ids = Prompt::from_tokens({1});
+  expect_refused([&] { (void)Prs{}.start(ids); }, "Prs.prompt", "of 1 token ids");
+  expect_refused([&] { (void)Prs{{.preference = "p"}}.start(ids); }, "Prs.prompt",
                  "of 1 token ids");
 }
 

@@ -340,7 +340,7 @@ TEST_CASE("Tpo refuses options out of range and names them") {
                  "a text that lacks {open_tag} or {close_tag}");
   expect_refused(
       [] {
-        Session(Tpo{}, Prompt::from_tokens({1, 2, 3}));
+        (void)Tpo{}.start(Prompt::from_tokens({1, 2, 3}));
       },
       "Tpo.prompt", "of 3 token ids");
   CHECK_NOTHROW(Tpo{{.n = 1, .rounds = 0, .stop_at = -infinity}});

@@ -113,6 +113,11 @@ class Decoder {
       throw InvalidOption("RewardModel.partial", "false",
                           "true for this sampler, which scores prefixes of responses");
     }
+    if (needs.bare_prompt && !scores_bare_prompt<R>()) {
+      throw InvalidOption("RewardModel.scores_bare_prompt", "false",
+                          "true for this sampler with these options, which scores the bare prompt; "
+                          "Cards does not at alpha = 1");
+    }
     if constexpr (
         requires { requires Select::needs_states; } && requires { sampler_.emits_states(); }) {
       if (!sampler_.emits_states()) {

@@ -261,3 +261,12 @@ TEST_CASE("poisson has its law, also where a large mean is cut into parts", "[la
   for (int i = 0; i < 1000; ++i) sum += static_cast<double>(random.poisson(1e4));
   CHECK(std::abs(sum / 1000 - 1e4) < 4.89 * std::sqrt(1e4 / 1000));
 }
+
+TEST_CASE("poisson refuses a mean that would take for ever") {
+  Random random(1);
+  for (const double mean : {-1.0, 1e10, 3e17, 1e300, tilt::infinity, tilt::unset}) {
+    CHECK_THROWS_AS(random.poisson(mean), tilt::InvalidOption);
+  }
+  const double seen = static_cast<double>(random.poisson(1e6));
+  CHECK(std::abs(seen - 1e6) < 6e3);
+}

@@ -43,6 +43,7 @@ void check_same(const tilt::Candidate& a, const tilt::Candidate& b) {
   CHECK(a.id == b.id);
   CHECK(a.parent == b.parent);
   CHECK(a.lane == b.lane);
+  CHECK(a.spare == b.spare);
 }
 
 }  // namespace
@@ -132,7 +133,9 @@ TEST_CASE("json: responses, with what is absent left out") {
 TEST_CASE("json: candidates and populations keep order, lanes and ids") {
   tilt::Candidate candidate = sample_candidate();
   check_same(round_trip(candidate), candidate);
+  CHECK_FALSE(json(candidate).contains("spare"));
   candidate.parent = tilt::npos;
+  candidate.spare = true;
   CHECK_FALSE(json(candidate).contains("parent"));
   check_same(round_trip(candidate), candidate);
 

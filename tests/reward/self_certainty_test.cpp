@@ -224,3 +224,33 @@ TEST_CASE("SelfCertainty: Borda over it in a decoder", "[reward]") {
     CHECK(candidate.reward == score(reward, candidate.response));
   }
 }
+
+TEST_CASE("SelfCertainty: prefixes are those of the response, and none is made anew", "[reward]") {
+  struct Watching {
+    std::vector<const Response*> seen = {};
+    Response whole = {};
+    std::vector<double> logits(const Prompt&, const Response& prefix) {
+      const auto n = static_cast<std::ptrdiff_t>(seen.size());
+      CHECK(prefix.tokens == std::vector<Token>(whole.tokens.begin(), whole.tokens.begin() + n));
+      CHECK(prefix.text == (n == 0 || whole.ends.empty()
+                                ? std::string()
+                                : whole.text.substr(0, whole.ends[seen.size() - 1])));
+      CHECK(prefix.ends.size() == (whole.ends.empty() ? 0 : seen.size()));
+      seen.push_back(&prefix);
+      return {0, 1};
+    }
+  };
+  for (const bool has_ends : {true, false}) {
+    Watching policy;
+    policy.whole = {.tokens = {3, 4, 5}, .text = "abbccc", .log_probs = {-1, -2, -3}};
+    if (has_ends) policy.whole.ends = {1, 3, 6};
+    const SelfCertainty reward{policy};
+    const Prompt prompt;
+    const Scoring work{&prompt, &policy.whole};
+    double out = 0;
+    reward.score({&work, 1}, {&out, 1});
+    REQUIRE(policy.seen.size() == 3);
+    CHECK(policy.seen[0] == policy.seen[1]);
+    CHECK(policy.seen[1] == policy.seen[2]);
+  }
+}

@@ -20,8 +20,8 @@ using runs::Scripted;
 
 namespace {
 
-constexpr Stop every_stop[] = {Stop::finished,     Stop::tokens,    Stop::policy_calls,
-                               Stop::reward_calls, Stop::seconds,   Stop::cancelled,
+constexpr Stop every_stop[] = {Stop::finished,     Stop::tokens,  Stop::policy_calls,
+                               Stop::reward_calls, Stop::seconds, Stop::cancelled,
                                Stop::failed};
 
 // Draws `length` tokens each time, so that a token budget can be foretold.
@@ -98,8 +98,8 @@ TEST_CASE("the draws of a run on a budget are the first draws of the whole run")
   auto reward = toy::reward();
   Decoder decoder{policy, reward, BestOfN{{.n = 20, .max_tokens = toy::max_tokens}}};
   const Result whole = decoder("p", {.seed = 6});
-  for (const Budget& budget : {Budget{.tokens = 23}, Budget{.policy_calls = 7},
-                               Budget{.reward_calls = 11}}) {
+  for (const Budget& budget :
+       {Budget{.tokens = 23}, Budget{.policy_calls = 7}, Budget{.reward_calls = 11}}) {
     const Result part = decoder("p", {.seed = 6, .budget = budget});
     REQUIRE(part.candidates.size() > 3);
     REQUIRE(part.candidates.size() < 20);
@@ -160,7 +160,7 @@ TEST_CASE("a budget of tokens is overshot by less than one piece in the whole ru
         INFO(lanes << " lanes, pieces of " << piece << " tokens, limit " << limit);
         Scripted policy = of_length(piece);
         Decoder decoder{policy, zero_reward(),
-                        QAlign{{.steps = npos / 2, .chains = lanes, .max_tokens = piece}}};
+                        QAlign{{.steps = 1u << 20, .chains = lanes, .max_tokens = piece}}};
         const Result result = decoder("p", {.budget = {.tokens = limit}});
         const std::size_t spent = result.spent.generated_tokens;
         CHECK(result.stop == Stop::tokens);
@@ -174,8 +174,7 @@ TEST_CASE("a budget of tokens is overshot by less than one piece in the whole ru
   }
   // 64 lanes of 200-token pieces with 80 tokens: all lanes together draw one.
   Scripted policy = of_length(200);
-  Decoder decoder{policy, zero_reward(),
-                  QAlign{{.steps = 5, .chains = 64, .max_tokens = 200}}};
+  Decoder decoder{policy, zero_reward(), QAlign{{.steps = 5, .chains = 64, .max_tokens = 200}}};
   const Result result = decoder("p", {.budget = {.tokens = 80}});
   CHECK(result.spent.generated_tokens == 200);
   CHECK(result.spent.policy_calls == 1);
@@ -312,8 +311,8 @@ TEST_CASE("a stop request from another thread ends a run with the best so far") 
     const int number = drawn.fetch_add(1);
     return response_of({number});
   });
-  // Without the request this run would go on for days.
-  Decoder decoder{policy, runs::token_sum(), BestOfN{{.n = npos / 2, .width = 1}}};
+  // Without the request this run would go on for long.
+  Decoder decoder{policy, runs::token_sum(), BestOfN{{.n = 1u << 20, .width = 1}}};
   Result result;
   {
     std::jthread stopper([&] {

@@ -138,6 +138,13 @@ TEST_CASE("Calibrated refuses options out of range and names them") {
   // Only the quantiles that K references can give are looked at: here 1/2 K is not.
   CHECK_NOTHROW(Calibrated{
       inner, {.references = 1, .transform = [](double u) { return u == 0.25 ? unset : u; }}});
+  for (const std::size_t K : {npos, npos / 2, (std::size_t{1} << 20) + 1}) {
+    expect_refused(
+        [&] {
+          Calibrated{inner, {.references = K}};
+        },
+        "CalibratedOptions.references", to_text(K));
+  }
   CHECK_NOTHROW(Calibrated{inner});
   CHECK(Calibrated{inner}.options().references == 64);
 }
@@ -493,6 +500,56 @@ TEST_CASE("Calibrated: results are the same whether the store has the references
   }
 }
 
+TEST_CASE("Calibrated: the runs of a batch that share a store draw their references once") {
+  const std::vector<Prompt> prompts(8, Prompt("p"));
+  // One that fails whenever it gets more than one item has its items run again one by one.
+  for (const bool one_by_one : {false, true}) {
+    std::size_t drawn = 0, scored = 0;
+    auto model = toy::policy();
+    runs::Scripted policy([&](const Generation& work) {
+      ++drawn;
+      Response response;
+      model.generate({&work, 1}, {&response, 1});
+      return response;
+    });
+    struct Fragile {
+      runs::Scripted* inner;
+      bool fragile;
+      void generate(std::span<const Generation> work, std::span<Response> out) {
+        if (fragile && work.size() > 1) throw std::runtime_error("too many");
+        inner->generate(work, out);
+      }
+    } fragile{&policy, one_by_one};
+    const RewardFunction reward{[&](const Prompt&, const Response& y) {
+      ++scored;
+      return tied_toy::reward_of(y.tokens);
+    }};
+    const auto batch = [&](CalibratedOptions options) {
+      drawn = scored = 0;
+      options.references = 64;
+      const Decoder decoder{fragile, reward,
+                            Calibrated{BestOfN{{.n = 4, .max_tokens = most}}, options}};
+      return decoder.batch(prompts);
+    };
+    const std::vector<Result> without = batch({});
+    CHECK(drawn == 8 * 68);
+    const ReferenceStore store;
+    const std::vector<Result> with = batch({.store = store});
+    CHECK(drawn == 64 + 8 * 4);
+    CHECK(scored == 64 + 8 * 4);
+    std::size_t paid = 0;
+    for (std::size_t i = 0; i < with.size(); ++i) {
+      CHECK(text_of(with[i].candidates) == text_of(without[i].candidates));
+      CHECK(stat_of(with[i].stats, "references") == 64);
+      CHECK(with[i].law_holds);
+      paid += with[i].spent.policy_calls;
+      CHECK(with[i].spent.policy_calls == with[i].spent.reward_calls);
+    }
+    CHECK(paid == drawn);
+    CHECK(store.size() == 1);
+  }
+}
+
 TEST_CASE("Calibrated: references that fail are left out and counted") {
   // Draws 0 .. 3 are the references; of these 0 and 2 fail, and the others have larger rewards.
   RoundBench bench(Calibrated{BestOfN{{.n = 3, .max_tokens = 4}}, {.references = 4}});
@@ -554,10 +611,11 @@ TEST_CASE("Calibrated: without any reference nothing is scored, and the run ends
   CHECK(std::isnan(result.answer.reward));
   CHECK(result.failures.size() == 2);
   CHECK_FALSE(result.law_holds);
+  CHECK_FALSE(sampler.law_holds({&bench.state, 1}));
   CHECK(stat_of(result.stats, "reference_failures") == 2);
 }
 
-TEST_CASE("Calibrated: a budget that ends before all references are in uses those that are") {
+TEST_CASE("Calibrated: a budget that ends before all references are in leaves none") {
   for (const std::size_t calls : {0u, 2u, 8u, 9u, 11u}) {
     const ReferenceStore store;
     const Calibrated sampler{BestOfN{{.n = 3, .max_tokens = 4}}, {.references = 8, .store = store}};
@@ -567,7 +625,7 @@ TEST_CASE("Calibrated: a budget that ends before all references are in uses thos
     const std::size_t references = std::min<std::size_t>(calls, 8);
     CHECK(result.spent.policy_calls == calls);
     CHECK(result.candidates.size() == calls - references);
-    CHECK(stat_of(result.stats, "references") == static_cast<double>(references));
+    CHECK(stat_of(result.stats, "references") == (calls >= 8 ? 8 : 0));
     CHECK(stat_of(result.stats, "reference_failures") == 0);
     CHECK(result.law_holds == (calls == 11));
     for (const Candidate& candidate : result.candidates) {
@@ -603,7 +661,10 @@ TEST_CASE("Calibrated: a first round that ends early leaves every draw where it 
       },
       {});
   CHECK(malformed.stop == Stop::failed);
-  CHECK(malformed.candidates.empty());
+  for (const Candidate& candidate : malformed.candidates) {  // late texts, never calibrated
+    CHECK(candidate.weight == 0);
+    CHECK(std::isnan(candidate.reward));
+  }
   std::stop_source source;
   const Result stopped =
       ended_early([&](auto&, const std::vector<Work>&) { source.request_stop(); },
@@ -680,8 +741,13 @@ TEST_CASE("Calibrated: references answer the question that the sampler scores ag
       return BestOfN::start(with_preference(prompt, "in one word"));
     }
   };
-  const Session session(Quiet{{.n = 1}}, "q");
-  CHECK_THROWS_AS((Session(Calibrated<Quiet>(Quiet{{.n = 1}}), "q")), InvalidOption);
+  CHECK_FALSE(Session(Quiet{{.n = 1}}, "q").finished());
+  const Session session(Calibrated<Quiet>(Quiet{{.n = 1}}), "q");
+  CHECK(session.finished());
+  const Result result = session.result(HighestReward{});
+  CHECK(result.stop == Stop::failed);
+  REQUIRE(result.failures.size() == 1);
+  CHECK(result.failures[0].what.find("Calibrated.sampler") != std::string::npos);
 }
 
 TEST_CASE("Calibrated: other rewards of the same order give the same run") {

@@ -256,32 +256,59 @@ TEST_CASE("with the soft value for a reward CARDS has the tilted law, if nothing
     }
     expect_exact_caught("CARDS " + mode + ", the reward of a prefix is not its soft value: KL",
                         base.size(), kl(tree.law(cards_toy::reward_of, npos).law, target));
-    // An error of at most e at the inner ends moves log-probabilities by at most 2 (S-1) e / beta.
+    // An error of at most e at the inner ends moves the log-probability of a response of s segments by
+    // at most (2s - 1) e / beta, and that of any by at most 2 (S - 1) e / beta.
     const CardsBench high(flat(4), 0);
     const CardsTree far = tree_of(high);
-    const auto worst = [&](double error) {  // the largest share of what 0.1 allows
+    const std::size_t S = *std::max_element(unclipped.segments.begin(), unclipped.segments.end());
+    struct Shares {
+      double own = 0, most = 0;       // of the two bounds, the largest share that was used
+      double without_normaliser = 0;  // of 2 (s - 1) e / beta
+    };
+    const auto worst = [&](double error, const auto& sign) {  // of what an error of 0.1 allows
       const CardsLaw moved = far.law(
           [&](TokenSpan tokens) {
-            double h = 0;
-            for (const Token token : tokens) h = 1.7 * h + token + 1;
-            const double sign = std::sin(40 * h) > 0 ? 1 : -1;
-            return value(tokens) + (tokens.size() < cards_toy::max_tokens ? sign * error : 0);
+            const bool inner = tokens.size() < cards_toy::max_tokens;
+            return value(tokens) + (inner ? sign(tokens) * error : 0);
           },
           npos);
-      double share = 0;
+      Shares shares;
       for (std::size_t i = 0; i < moved.law.size(); ++i) {
-        if (moved.segments[i] == 1) continue;
-        const double ratio =
-            moved.law.log_prob(i) - target.log_prob(target.index_of(moved.law.response(i)));
-        const auto inner = static_cast<double>(moved.segments[i] - 1);
-        share = std::max(share, std::abs(ratio) / (2 * inner * 0.1 / beta));
+        const double ratio = std::abs(moved.law.log_prob(i) -
+                                      target.log_prob(target.index_of(moved.law.response(i))));
+        const auto s = static_cast<double>(moved.segments[i]);
+        const auto units = ratio / (0.1 / beta);
+        shares.own = std::max(shares.own, units / (2 * s - 1));
+        shares.most = std::max(shares.most, units / (2 * static_cast<double>(S) - 2));
+        if (s > 1)
+          shares.without_normaliser = std::max(shares.without_normaliser, units / (2 * s - 2));
       }
-      return share;
+      return shares;
     };
-    const double seen = worst(0.1);
-    CHECK(seen <= 1);
-    CHECK(seen > 0.5);      // the bound is not empty
-    CHECK(worst(0.3) > 1);  // and three times the error breaks it
+    const auto scattered = [](TokenSpan tokens) {
+      double h = 0;
+      for (const Token token : tokens) h = 1.7 * h + token + 1;
+      return std::sin(40 * h) > 0 ? 1.0 : -1.0;
+    };
+    const Shares seen = worst(0.1, scattered);
+    CHECK(std::max(seen.own, seen.most) <= 1);
+    CHECK(worst(0.3, scattered).own > 1);  // three times the error breaks it
+    // Against a response that has few segments, of which the last could have been followed by more:
+    // prefixes of it are too good, all others too bad.
+    std::size_t fewest = S;
+    Response few;
+    for (std::size_t i = 0; i < unclipped.law.size(); ++i) {
+      if (unclipped.segments[i] >= fewest) continue;
+      fewest = unclipped.segments[i];
+      few = unclipped.law.response(i);
+    }
+    REQUIRE(fewest < S);
+    const Shares against = worst(0.1, [&](TokenSpan tokens) {
+      return std::equal(tokens.begin(), tokens.end(), few.tokens.begin()) ? 1.0 : -1.0;
+    });
+    CHECK(std::max(against.own, against.most) <= 1);
+    CHECK(against.own > 0.7);               // the bound is not empty
+    CHECK(against.without_normaliser > 1);  // and needs the normaliser behind the last prefix
   }
 }
 

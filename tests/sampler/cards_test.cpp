@@ -12,6 +12,8 @@
 #include "support/round_bench.hpp"
 #include "support/toy.hpp"
 #include "tilt/decoder.hpp"
+#include "tilt/reward/combine.hpp"
+#include "tilt/reward/self_certainty.hpp"
 
 using namespace tilt;
 using Catch::Matchers::WithinAbs;
@@ -63,6 +65,12 @@ TEST_CASE("Cards refuses options out of range and names them") {
   expect_refused(build({.alpha = 1.5}), "CardsOptions.alpha", "1.5");
   expect_refused(build({.alpha = unset}), "CardsOptions.alpha", "nan");
   expect_refused(build({.parallel = 0}), "CardsOptions.parallel", "0");
+  for (const std::size_t n : {npos - 1, npos / 2, (std::size_t{1} << 20) + 1}) {
+    expect_refused(build({.max_rejections = n}), "CardsOptions.max_rejections", to_text(n));
+    expect_refused(build({.parallel = n}), "CardsOptions.parallel", to_text(n));
+    expect_refused(build({.max_tokens = n}), "CardsOptions.max_tokens", to_text(n));
+    expect_refused(build({.pilot_draws = n}), "CardsOptions.pilot_draws", to_text(n));
+  }
   expect_refused(build({.max_tokens = 0}), "CardsOptions.max_tokens", "0");
   expect_refused(build({.segment = {.entropy = unset}}), "CardsOptions.segment.entropy", "nan");
   expect_refused(build({.segment = {.entropy = -1}}), "CardsOptions.segment.entropy", "-1");
@@ -94,6 +102,17 @@ TEST_CASE("what the policy and the reward must be able to do") {
                  "Policy.capabilities.segments", "false");
   expect_refused([] { Decoder(NoSegmentsLoaded{}, toy::reward(), Cards{{.reward_goal = 1}}); },
                  "Policy.capabilities.segments", "false");
+  // A mean over tokens says nothing of the bare prompt, alone or in a sum.
+  auto model = toy::policy();
+  expect_refused([&] { Decoder(model, SelfCertainty{model}, Cards{{.reward_goal = 1}}); },
+                 "RewardModel.scores_bare_prompt", "false");
+  expect_refused(
+      [&] {
+        Decoder(model, weighted(1, toy::reward(), 2, SelfCertainty{model}),
+                Cards{{.reward_goal = 1}});
+      },
+      "RewardModel.scores_bare_prompt", "false");
+  CHECK_NOTHROW(Decoder(model, SelfCertainty{model}, Cards{{.reward_goal = 1, .alpha = 1}}));
   // Segments of fixed length are served by any policy of tokens.
   Decoder decoder(NoSegments{}, toy::reward(),
                   Cards{{.reward_goal = 1,
@@ -187,15 +206,20 @@ TEST_CASE("a response grows by committed segments") {
   CHECK(bench.round.draws()[0].work.prefix.tokens == std::vector<Token>{1, 2});
   bench.answer(0, segment({1, 2, 3, 4}), 5);
   bench.tell();
-  CHECK(bench.population[1].parent == bench.population[0].id);
+  REQUIRE(bench.population.size() == 1);  // the longer prefix in the place of the shorter
+  CHECK(bench.population[0].response.tokens == std::vector<Token>{1, 2, 3, 4});
+  CHECK(bench.population[0].id == 0);
+  CHECK_FALSE(bench.sampler.law_holds({&bench.state, 1}));
   REQUIRE(bench.ask().size() == 1);
   bench.answer(0, segment({1, 2, 3, 4, 5, 6}), 7);
   bench.tell();
   CHECK(bench.ask().empty());
-  REQUIRE(bench.population.size() == 3);
-  CHECK(bench.population[2].weight == 1);
-  CHECK(bench.population[2].reward == 7);
-  CHECK(bench.population[2].response.finish == Finish::length);
+  REQUIRE(bench.population.size() == 2);
+  CHECK(bench.population[1].parent == bench.population[0].id);
+  CHECK(bench.population[1].weight == 1);
+  CHECK(bench.population[1].reward == 7);
+  CHECK(bench.population[1].response.finish == Finish::length);
+  CHECK(bench.sampler.law_holds({&bench.state, 1}));
   CHECK(bench.state.segments == 3);
   CHECK(bench.state.candidates == 4);
   CHECK(bench.state.accepts == 3);
@@ -442,6 +466,11 @@ TEST_CASE("pilot draws set the goal") {
     bench.tell();
     CHECK(bench.ask().empty());
     CHECK(bench.population.size() == 4);
+    RewardFunction impossible{[](const Prompt&, const Response&) { return -infinity; }};
+    const Result result = Decoder{cards_toy::policy(), impossible, Cards{options(1)}}("");
+    CHECK(result.stop == Stop::finished);
+    CHECK(result.candidates.size() == 4);
+    CHECK_FALSE(result.law_holds);
   }
   SECTION("in the stats and the cost") {
     CardsOptions o = options(0.5);
@@ -467,7 +496,7 @@ TEST_CASE("diagnostics of Cards") {
   candidate(segment({1, 1, 3, 3}), -1e5);     // by the cap
   candidate(segment({1, 1, 2, 2, 4, 4}), 0);  // accepted at the threshold itself
   CHECK(bench.ask().empty());
-  CHECK(bench.population[1].response.tokens == std::vector<Token>{1, 1, 2, 2});
+  CHECK(bench.population[0].response.tokens == std::vector<Token>{1, 1, 2, 2});
   const Stats stats = bench.sampler.stats({&bench.state, 1}, bench.population);
   CHECK(stat_of(stats, "segments") == 3);
   CHECK(stat_of(stats, "candidates") == 4);
@@ -593,4 +622,24 @@ TEST_CASE("adding a constant to reward and goal changes nothing") {
     }
     CHECK(other.spent.reward_calls == plain.spent.reward_calls);
   }
+}
+
+TEST_CASE("what Cards keeps grows like the tokens, not like their square") {
+  const auto kept = [](std::size_t tokens) {
+    RoundBench bench(Cards{{.reward_goal = 0,
+                            .alpha = 1,
+                            .max_tokens = tokens,
+                            .segment = {.entropy = infinity, .min_tokens = 1, .max_tokens = 8}}});
+    for (std::size_t n = 8; n <= tokens; n += 8) {
+      REQUIRE(bench.ask().size() == 1);
+      bench.answer(0, segment(std::vector<Token>(n, 1)), 1);
+      bench.tell();
+    }
+    CHECK(bench.state.done);
+    std::size_t sum = bench.state.accepted.size();
+    for (const Candidate& candidate : bench.population) sum += candidate.response.size();
+    return sum;
+  };
+  CHECK(kept(1000) <= 3000);
+  CHECK(kept(8000) <= 24'000);
 }

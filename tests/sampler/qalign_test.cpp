@@ -43,6 +43,13 @@ TEST_CASE("QAlign refuses options out of range and names them") {
   expect_refused(build({.beta = infinity}), "QAlignOptions.beta", "inf");
   expect_refused(build({.chains = 0}), "QAlignOptions.chains", "0");
   expect_refused(build({.fork = 0}), "QAlignOptions.fork", "0");
+  for (const std::size_t n : {npos, npos / 2, (std::size_t{1} << 20) + 1}) {
+    expect_refused(build({.steps = n}), "QAlignOptions.steps", to_text(n));
+    expect_refused(build({.chains = n}), "QAlignOptions.chains", to_text(n));
+    expect_refused(build({.fork = n}), "QAlignOptions.fork", to_text(n));
+    expect_refused(build({.max_tokens = n}), "QAlignOptions.max_tokens", to_text(n));
+    expect_refused(build({.initial_draws = n}), "QAlignOptions.initial_draws", to_text(n));
+  }
   expect_refused(build({.max_tokens = 0}), "QAlignOptions.max_tokens", "0");
   expect_refused(build({.steps = 4, .fork = 2, .burn_in = 9}), "QAlignOptions.burn_in", "9");
   expect_refused(build({.restart = -0.1}), "QAlignOptions.restart", "-0.1");
@@ -326,4 +333,55 @@ TEST_CASE("diagnostics of QAlign") {
   }
   CHECK(std::isnan(
       stat_of(Decoder(toy::policy(), toy::reward(), QAlign{{.max_tokens = 4}})("").stats, "kl")));
+}
+
+TEST_CASE("HighestReward over QAlign finds the best response that was paid for") {
+  for (const QAlignOptions& options :
+       {QAlignOptions{.beta = 1e-3, .steps = 40, .chains = 3, .fork = 2},
+        QAlignOptions{.beta = 0.3, .steps = 40, .chains = 2, .burn_in = 20},
+        QAlignOptions{.beta = 5, .steps = 40, .chains = 2, .initial_draws = 4}}) {
+    QAlignOptions capped = options;
+    capped.max_tokens = 6;
+    for (std::uint64_t seed = 0; seed < 40; ++seed) {
+      double best = -infinity;
+      const RewardFunction reward{[&](const Prompt&, const Response& y) {
+        // Long responses are worth a little more, and the ratio of the cuts speaks against them.
+        const double r = 0.01 * static_cast<double>(y.size()) + 1e-3 * toy::reward_of(y.tokens);
+        best = std::max(best, r);
+        return r;
+      }};
+      const Decoder highest{toy::policy(), reward, QAlign{capped}, HighestReward{}};
+      const Result result = highest("", {.seed = seed});
+      CHECK(result.answer.reward == best);
+    }
+  }
+}
+
+TEST_CASE("the best rejected proposal comes last, once, and changes nothing else") {
+  RoundBench bench(QAlign{{.beta = 1e-9, .steps = 3, .restart = 1}});
+  stand(bench, tokens_of({1, 2, 3, 4}), 1);
+  const auto reject = [&](Token token, double reward) {
+    REQUIRE(bench.ask().size() == 1);
+    bench.answer(0, tokens_of({token}), reward);
+    bench.tell();
+  };
+  // Rejected though better: not at this beta. So the chain is told that it stands higher.
+  bench.state.current->reward = 9;
+  reject(5, 3);
+  reject(6, 7);
+  CHECK(bench.population.size() == 1);
+  reject(7, 5);
+  REQUIRE(bench.population.size() == 2);
+  CHECK(weights_of(bench.population) == std::vector<double>{4, 0});
+  CHECK(bench.population[1].response.tokens == std::vector<Token>{6});
+  CHECK(bench.population[1].spare);
+  CHECK_FALSE(bench.population[0].spare);
+  Random random(1);
+  CHECK(LastState{}(bench.population, random).index == 0);
+  CHECK(HighestReward{}(bench.population, random).index == 1);
+  // At a tie what has weight is chosen, and what is not spare never is.
+  Population tie({{.reward = 7, .weight = 1},
+                  {.reward = 7, .weight = 0, .spare = true},
+                  {.reward = 8, .weight = 0}});
+  CHECK(HighestReward{}(tie, random).index == 0);
 }

@@ -13,6 +13,7 @@
 #include "support/round_bench.hpp"
 #include "support/toy.hpp"
 #include "tilt/decoder.hpp"
+#include "tilt/stats/kl.hpp"
 
 using namespace tilt;
 using namespace tilt::testing;
@@ -62,6 +63,10 @@ TEST_CASE("Rejection refuses options out of range and names them") {
   expect_refused(build({.ceiling = -infinity}), "RejectionOptions.ceiling", "-inf");
   expect_refused(build({.max_tokens = 0}), "RejectionOptions.max_tokens", "0");
   expect_refused(build({.parallel = 0}), "RejectionOptions.parallel", "0");
+  expect_refused(build({.parallel = npos}), "RejectionOptions.parallel", to_text(npos));
+  expect_refused(build({.max_tokens = npos}), "RejectionOptions.max_tokens", to_text(npos));
+  expect_refused(build({.max_rejections = npos - 1}), "RejectionOptions.max_rejections",
+                 to_text(npos - 1));
   expect_refused(build({.law = {.top_p = 1.5}}), "RejectionOptions.law.top_p", "1.5");
   // A ceiling that was never given is refused when the sampler is to be run.
   CHECK_NOTHROW(Rejection{{}});
@@ -294,7 +299,6 @@ TEST_CASE("of a round the lowest draw that passes is returned, with weight 1") {
   CHECK(bench.state.done);
   CHECK_FALSE(bench.state.capped);
   CHECK(bench.ask().empty());
-  CHECK(bench.state.rewards == std::vector<double>{-1e6, 2, 2, -1e6});
 }
 
 TEST_CASE("at the cap the best of all is returned, the earliest of equals") {
@@ -369,15 +373,66 @@ TEST_CASE("a run that is ended early returns the best so far") {
 
 TEST_CASE("diagnostics of Rejection") {
   Decoder decoder{toy::policy(), toy::reward(),
-                  Rejection{{.beta = beta, .ceiling = 0.6, .max_tokens = 4, .parallel = 2000}}};
+                  Rejection{{.beta = beta, .ceiling = 0.6, .max_tokens = 4, .parallel = 20}}};
   const Result result = decoder("", {.seed = 1});
   CHECK(stat_of(result.stats, "draws") >= 1);
   CHECK(stat_of(result.stats, "capped") == 0);
-  // E[min(r, ceiling)]/beta - log Z, with one draw for the first mean and all for the second.
+}
+
+TEST_CASE("the estimate of the KL of rejection is unbiased, one by one and in parallel", "[law]") {
   const ResponseLaw base = toy::base_law();
-  std::vector<double> clipped = toy::rewards_of(base);
-  for (double& r : clipped) r = std::min(r, 0.6);
-  CHECK_THAT(stat_of(result.stats, "kl"), WithinAbs(std::min(result.answer.reward, 0.6) / beta -
-                                                        log_normalizer(base, clipped, beta),
-                                                    0.6));
+  const std::vector<double> p = base.probabilities(), rewards = toy::rewards_of(base);
+  for (const double ceiling : {2.4, 0.6}) {
+    const std::vector<double> law =
+        exact::capped_rejection(p, rewards, exact::acceptances(rewards, ceiling, beta), npos).law;
+    double exact = 0;
+    for (std::size_t i = 0; i < p.size(); ++i) exact += law[i] * std::log(law[i] / p[i]);
+    for (const std::size_t parallel : {1u, 8u}) {
+      const std::string what =
+          "ceiling " + to_text(ceiling) + ", " + to_text(parallel) + " in parallel";
+      MeanCheck seen(exact), old(exact);
+      const Decoder decoder{toy::policy(), toy::reward(),
+                            Rejection{{.beta = beta,
+                                       .ceiling = ceiling,
+                                       .max_rejections = npos,
+                                       .max_tokens = 4,
+                                       .parallel = parallel}}};
+      for_each_run(decoder, 20'000, [&](const Result& result) {
+        seen.add(stat_of(result.stats, "kl"));
+        // All draws taken for a sample of the base law, though a good one has ended them.
+        std::vector<double> clipped, weights;
+        for (const Candidate& candidate : result.candidates) {
+          clipped.push_back(std::min(candidate.reward, ceiling));
+          weights.push_back(candidate.weight);
+        }
+        old.add(kl_estimate(clipped, weights, clipped, beta));
+      });
+      law_table::expect_mean("Rejection, estimate of the KL: " + what, seen);
+      // Of 8 in parallel the draws behind make up for most of the one that stops.
+      if (parallel == 1) {
+        law_table::expect_mean_caught("the draw that stops among the base draws: " + what, old);
+      }
+    }
+  }
+}
+
+TEST_CASE("with a cap Rejection bounds the KL of its law, and estimates none") {
+  const ResponseLaw base = toy::base_law();
+  const std::vector<double> p = base.probabilities(), rewards = toy::rewards_of(base);
+  for (const std::size_t K : {std::size_t{0}, std::size_t{1}, std::size_t{4}, std::size_t{20}}) {
+    const std::vector<double> law =
+        exact::capped_rejection(p, rewards, exact::acceptances(rewards, 2.4, beta), K).law;
+    double exact = 0;
+    for (std::size_t i = 0; i < p.size(); ++i) {
+      if (law[i] > 0) exact += law[i] * std::log(law[i] / p[i]);
+    }
+    const Decoder decoder{
+        toy::policy(), toy::reward(),
+        Rejection{{.beta = beta, .ceiling = 2.4, .max_rejections = K, .max_tokens = 4}}};
+    const Result result = decoder("");
+    CHECK(std::isnan(stat_of(result.stats, "kl")));
+    const double bound = stat_of(result.stats, "kl_upper_bound");
+    CHECK(bound == std::log(static_cast<double>(K + 1)));
+    CHECK(exact <= bound + 1e-12);
+  }
 }

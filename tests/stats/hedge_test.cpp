@@ -275,3 +275,39 @@ TEST_CASE("HedgeTune: refuses bad input", "[stats]") {
                  "nan");
   expect_refused([] { (void)HedgeTune{}.best_of_n(1, 8); }, "HedgeTune.proxy", "0");
 }
+
+TEST_CASE("HedgeTune: what rises throughout has no peak where the numbers no longer change",
+          "[stats]") {
+  Values proxy, rising, falling_at_last;
+  for (int i = 0; i < 16; ++i) {
+    proxy.push_back(i);
+    rising.push_back(0.1 * i);
+    falling_at_last.push_back(i < 15 ? 0.1 * i : 1.3999);
+  }
+  for (const double high : {1e2, 1e3, 1e4, 1e6, 1e9}) {
+    const HedgeTune tune{proxy, rising};
+    const Hedge n = tune.best_of_n(1, high), mu = tune.best_of_poisson(0, high),
+                lambda = tune.quantile_tilt(1 / high, 3);
+    CHECK(n.parameter == high);
+    CHECK(mu.parameter == high);
+    CHECK(lambda.parameter == 1 / high);
+    for (const Hedge& hedge : {n, mu, lambda}) {
+      INFO(high);
+      CHECK(hedge.outcome == HedgeOutcome::rising);
+      CHECK(hedge.true_reward == hedge.strongest);
+    }
+    if (high < 1e3) continue;
+    // The same range, where the last draw is worth less than the one before.
+    const HedgeTune exploited_late{proxy, falling_at_last};
+    for (const Hedge& hedge :
+         {exploited_late.best_of_n(1, high), exploited_late.best_of_poisson(0, high),
+          exploited_late.quantile_tilt(1 / high, 3)}) {
+      CHECK(hedge.outcome == HedgeOutcome::peak);
+    }
+  }
+  // A range in which nothing but the best draw is left.
+  const HedgeTune tune{proxy, rising};
+  CHECK(tune.best_of_n(1e6, 1e8).outcome == HedgeOutcome::rising);
+  const HedgeTune late{proxy, falling_at_last};
+  CHECK(late.best_of_n(1e6, 1e8).outcome == HedgeOutcome::falling);
+}

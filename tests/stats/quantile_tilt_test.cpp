@@ -6,10 +6,12 @@
 #include <cstdlib>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/catch.hpp"
 #include "support/refused.hpp"
+#include "tilt/core/random.hpp"
 
 namespace transform = tilt::transform;
 using Catch::Matchers::WithinAbs;
@@ -410,4 +412,42 @@ TEST_CASE("QuantileTilt: bad input is refused") {
   expect_refused([&] { (void)tilt.win_rate_best_of(0); }, "QuantileTilt.win_rate_best_of.n", "0");
   expect_refused([&] { (void)tilt.win_rate_worst_of(0); }, "QuantileTilt.win_rate_worst_of.n", "0");
   CHECK(tilt.residual() == 0);
+}
+
+TEST_CASE("QuantileTilt: jumps are found wherever they are, at the ends of panels too") {
+  std::vector<double> taus = {.4995,     .7494,     .2503, .9999,     1e-3,
+                              .5 - 1e-6, .5 + 1e-6, .75,   .75 - 1e-9};
+  tilt::Random random(7);
+  for (int i = 0; i < 200; ++i) taus.push_back(random.uniform());
+  double worst = 0;
+  for (const double tau : taus) {
+    const QuantileTilt tilt = QuantileTilt::from(transform::drop_below(tau), 1);
+    worst = std::max({worst, std::abs(tilt.win_rate() - (1 + tau) / 2),
+                      std::abs(tilt.kl() + std::log1p(-tau)),
+                      std::abs(tilt.max_density() * (1 - tau) - 1)});
+  }
+  CHECK(worst < 1e-10);
+  // Two jumps between the same two nodes of a panel.
+  const QuantileTilt steps = QuantileTilt::from_density([](double u) {
+    return u < .49940 ? 1.0 : u < .49955 ? 2.0 : 3.0;
+  });
+  const double total = .49940 + 2 * .00015 + 3 * (1 - .49955);
+  CHECK_THAT(steps.density(0), WithinAbs(1 / total, 1e-10));
+}
+
+TEST_CASE("QuantileTilt: the largest density is that of the peak, not of a node beside it") {
+  // u^a (1 - u)^b has its peak at a/(a + b).
+  for (const auto& [a, b] : {std::pair{3.0, 5.0}, {1.0, 1.0}, {2.0, 60.0}, {400.0, 300.0}}) {
+    const QuantileTilt beta = QuantileTilt::from_density(
+        [a = a, b = b](double u) { return std::exp(a * std::log(u) + b * std::log1p(-u)); });
+    const double at = a / (a + b);
+    const double log_b = std::lgamma(a + 1) + std::lgamma(b + 1) - std::lgamma(a + b + 2);
+    const double peak = std::exp(a * std::log(at) + b * std::log1p(-at) - log_b);
+    CHECK_THAT(beta.max_density() / peak, WithinAbs(1, 1e-9));
+  }
+  // Of two peaks the higher one, though its nearest node is lower.
+  const QuantileTilt two = QuantileTilt::from_density([](double u) {
+    return std::exp(-2e3 * (u - .3) * (u - .3)) + 1.001 * std::exp(-2e3 * (u - .71) * (u - .71));
+  });
+  CHECK_THAT(two.max_density() / two.density(.71), WithinAbs(1, 1e-9));
 }

@@ -177,6 +177,15 @@ class Population {
     return lanes_[lane].back().id;
   }
 
+  /// Puts a candidate in the place of another, whose id and lane it takes.
+  /// @throws Error when there is none of that id
+  void replace(std::uint64_t id, Candidate candidate) {
+    auto& old = const_cast<Candidate&>(at_id(id));  // NOLINT: *this is not const here
+    candidate.id = id;
+    candidate.lane = old.lane;
+    old = std::move(candidate);
+  }
+
   /// Adds to the weight of a candidate.
   /// @throws Error when there is none of that id
   void add_weight(std::uint64_t id, double weight) {

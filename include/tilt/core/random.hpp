@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <span>
 
+#include "tilt/core/check.hpp"
+
 namespace tilt {
 
 /// A bijective 64-bit mixer (the finaliser of SplitMix64, Steele, Lea and Flood 2014).
@@ -94,8 +96,11 @@ class Random {
 
   /// Poisson, by inversion of its distribution function; a large mean is cut into parts of at most 16,
   /// whose numbers are added. One block for each part.
-  /// @param mean  >= 0 and finite; 0 gives 0
-  std::uint64_t poisson(double mean) noexcept {
+  /// @param mean  0 to 1e9; 0 gives 0
+  /// @throws InvalidOption when the mean is out of its range: larger ones would take minutes
+  std::uint64_t poisson(double mean) {
+    require_option(mean >= 0 && mean <= 1e9, "Random::poisson.mean", mean,
+                   "a number from 0 to 1e9");
     constexpr double most = 16;
     std::uint64_t sum = 0;
     for (; mean > 0; mean -= most) {

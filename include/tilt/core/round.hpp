@@ -86,6 +86,11 @@ class Round {
 
   /// Keeps a candidate and returns its id.
   std::uint64_t emit(Candidate candidate) { return population_->add(std::move(candidate), lane_); }
+  /// Puts a candidate in the place of one of this lane that was emitted before, under the same id: a
+  /// partial result that has grown. Observers are not told again.
+  void replace(std::uint64_t id, Candidate candidate) {
+    population_->replace(id, std::move(candidate));
+  }
   /// Adds to the weight of a candidate that was emitted before.
   void add_weight(std::uint64_t id, double weight) { population_->add_weight(id, weight); }
   /// A candidate of this lane that was emitted before. The reference holds until the next `emit`.
@@ -117,9 +122,10 @@ class Round {
   /// wrapper needs for itself. They are done first; they are not among `draws()`, change no seed of
   /// these, and are nobody's candidates or survivors. They keep the seeds that they come with. Called
   /// at most once a round.
-  /// @param make  make(i) is the Generation of number i; it is called for those that are kept
+  /// @param make    make(i) is the Generation of number i; it is called for those that are kept
+  /// @param shared  a driver of several sessions may do equal work of them once, and tell all
   template <class Make>
-  void sample_ahead(std::size_t n, Make&& make) {
+  void sample_ahead(std::size_t n, Make&& make, bool shared = false) {
     // They are the first to be let in: the room is theirs, before it is the others'.
     const std::size_t own = draws_.size(), refused = std::exchange(refused_, 0);
     generations_ = scorings_ = 0;
@@ -138,10 +144,15 @@ class Round {
       refused_ += own;
     }
     refused_ += refused;
+    shared_ = shared;
   }
   /// The draws ahead, in the order in which they were asked for.
   [[nodiscard]] std::span<const Draw> ahead() const noexcept {
     return std::span<const Draw>(draws_).first(ahead_);
+  }
+  /// Those of them that may be shared: all or none.
+  [[nodiscard]] std::span<const Draw> shared() const noexcept {
+    return shared_ ? ahead() : std::span<const Draw>{};
   }
 
   /// Starts round `index` of a lane; what was asked for before is dropped.
@@ -162,6 +173,7 @@ class Round {
       SamplingLaw& law = draw.work.law;
       if (!law.stop.empty() || !law.stop_tokens.empty()) spare_laws_.push_back(std::move(law));
     }
+    shared_ = false;
     draws_.clear();
   }
   void begin(Population& population, std::uint64_t seed, std::uint32_t lane, std::size_t index,
@@ -221,7 +233,7 @@ class Round {
   std::uint64_t seed_ = 0, affinity_ = 0;
   std::size_t index_ = 0;
   std::uint32_t lane_ = 0;
-  bool closing_ = false;
+  bool closing_ = false, shared_ = false;
 };
 
 }  // namespace tilt

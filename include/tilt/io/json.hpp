@@ -150,7 +150,7 @@ inline void from_json(const nlohmann::json& j, Response& response) {
   response.usage = members.value("usage", Usage{});
 }
 
-/// A candidate; a parent that there is none of is left out.
+/// A candidate; a parent that there is none of is left out, and so is `spare` where it is false.
 inline void to_json(nlohmann::json& j, const Candidate& candidate) {
   j = {{"response", candidate.response},
        {"reward", number_to_json(candidate.reward)},
@@ -159,6 +159,7 @@ inline void to_json(nlohmann::json& j, const Candidate& candidate) {
        {"id", candidate.id},
        {"lane", candidate.lane}};
   if (candidate.parent != npos) j["parent"] = candidate.parent;
+  if (candidate.spare) j["spare"] = true;
 }
 inline void from_json(const nlohmann::json& j, Candidate& candidate) {
   const JsonMembers members(j, "Candidate");
@@ -169,7 +170,8 @@ inline void from_json(const nlohmann::json& j, Candidate& candidate) {
                .weight = members.number("weight", 1),
                .id = members.count("id", 0),
                .parent = members.count("parent", npos),
-               .lane = static_cast<std::uint32_t>(members.count("lane", 0, most_lanes - 1))};
+               .lane = static_cast<std::uint32_t>(members.count("lane", 0, most_lanes - 1)),
+               .spare = members.value("spare", false)};
   require_json(candidate.weight >= 0, "Candidate.weight", j.value("weight", nlohmann::json()),
                "a number of at least 0");
 }

@@ -53,6 +53,8 @@ class RewardParts : public RewardOperators {
         "tilt::RewardFunction");
   }
 
+  static constexpr bool scores_bare_prompt = (tilt::scores_bare_prompt<Rs>() && ...);
+
   /// Whether every part can score prefixes.
   [[nodiscard]] bool all_partial() const {
     return std::apply([](const auto&... held) { return (scores_prefixes(held.get()) && ...); },

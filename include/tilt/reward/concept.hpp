@@ -20,6 +20,8 @@ namespace tilt {
 ///
 /// Optional member: `partial`, a static constexpr bool or a member function; false says that a prefix
 /// of a response cannot be scored (true is assumed). Methods that score prefixes refuse such a reward.
+/// Optional member: `scores_bare_prompt`, a static constexpr bool; false says that an empty response
+/// cannot be scored, as where the reward is a mean over its tokens.
 template <class R>
 concept RewardModel = requires(R& r, std::span<const Scoring> work, std::span<double> out) {
   { r.score(work, out) } -> std::same_as<void>;
@@ -40,6 +42,16 @@ template <class R>
                          { reward.partial() } -> std::convertible_to<bool>;
                        }) {
     return reward.partial();
+  } else {
+    return true;
+  }
+}
+
+/// Whether a reward model can score an empty response.
+template <class R>
+[[nodiscard]] constexpr bool scores_bare_prompt() {
+  if constexpr (requires { requires !std::remove_cvref_t<R>::scores_bare_prompt; }) {
+    return false;
   } else {
     return true;
   }

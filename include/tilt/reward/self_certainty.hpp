@@ -63,13 +63,15 @@ template <std::floating_point Scalar>
 /// cannot say are left out (`certainty_of`).
 ///
 /// Made for `BordaVote`: comparable between responses to one prompt, not between models of different
-/// vocabularies. Prefixes can be scored, but an empty one has no mean: `Cards` needs alpha = 1.
+/// vocabularies. Prefixes can be scored, but an empty one has no mean: `Cards` needs alpha = 1, and a decoder refuses
+/// others (`scores_bare_prompt`).
 ///
 /// A policy given as an lvalue is held by reference, as an rvalue it is owned; it need not be the one
 /// that the response comes from. The policy's own rules on threads hold.
 ///
 /// Cost: one pass of the model over the response with the policy's own `self_certainty`, as
-/// `llama::Policy` has it; otherwise one call of `logits` per token.
+/// `llama::Policy` has it; otherwise one call of `logits` per token, with prefixes of tokens and text
+/// (no log-probs), each an extension of the one before.
 ///
 /// Source: Kang et al. 2025 (2502.18581). The authors' code takes its slice of positions one too late:
 /// it leaves the law of the first token out and takes the one that follows the last token in.
@@ -82,6 +84,7 @@ class SelfCertainty {
 
  public:
   static constexpr bool partial = true;
+  static constexpr bool scores_bare_prompt = false;
 
   explicit SelfCertainty(P&& policy) : policy_(std::forward<P>(policy)) {}
 

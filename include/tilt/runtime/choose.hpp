@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <exception>
 #include <string>
@@ -36,6 +37,19 @@ void add_stats(Result& result, const S& sampler, States states, const Population
     call_part(result, FailedPart::sampler, "the sampler's stats failed on the prompt ", prompt,
               [&] { result.stats = sampler.stats(states, candidates); });
   }
+}
+
+/// What the sampler itself says of its law; true where it says nothing.
+template <class S, class States>
+bool law_holds(Result& result, const S& sampler, States states, const Prompt& prompt) {
+  bool holds = true;
+  if constexpr (requires {
+                  { sampler.law_holds(states) } -> std::convertible_to<bool>;
+                }) {
+    call_part(result, FailedPart::sampler, "the sampler's law_holds failed on the prompt ", prompt,
+              [&] { holds = sampler.law_holds(states); });
+  }
+  return holds;
 }
 
 /// Lets a selector choose the answer from the candidates, which the result then holds, and adds its

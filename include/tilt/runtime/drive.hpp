@@ -3,6 +3,7 @@
 #include <exception>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -37,6 +38,8 @@ template <class P>
 /// cause: where it had several, they are run again one by one, so that a prompt that no call survives
 /// fails by itself. What is run again is counted as `Cost::retries`. A `PartialFailure` without one
 /// entry per item is no account of the call: all of its items have failed.
+///
+/// Equal work that sessions may share (`Session::shared`) is done once, and the first of them pays for it.
 template <Sampler S, class P, class R>
 class Driver {
  public:
@@ -64,6 +67,7 @@ class Driver {
         taken_from(*session);
         owners_.resize(work_.size(), session);
       }
+      set_copies_aside();
       return !work_.empty();
     };
     if (take([&](Session<S>& session) { session.take_generations(work_); })) {
@@ -74,6 +78,65 @@ class Driver {
       return false;
     }
     return true;
+  }
+
+  // Work that is done as another piece is, `of` in `work_`.
+  struct Copy {
+    std::uint64_t id;
+    Session<S>* owner;
+    std::size_t of;
+  };
+
+  // Leaves the first of equal pieces of work that may be shared, and notes the others as its copies.
+  void set_copies_aside() {
+    copies_.clear();
+    firsts_.clear();
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < work_.size(); ++i) {
+      if (const Draw* draw = owners_[i]->shared(work_[i].id)) {
+        const auto [first, is_new] = firsts_.try_emplace(draw->work.seed, kept);
+        if (!is_new && is_same(*owners_[first->second]->shared(work_[first->second].id), *draw)) {
+          copies_.push_back({work_[i].id, owners_[i], first->second});
+          continue;
+        }
+      }
+      work_[kept] = work_[i];
+      owners_[kept++] = owners_[i];
+    }
+    work_.resize(kept);
+    owners_.resize(kept);
+  }
+  static bool is_same(const Draw& a, const Draw& b) {
+    return a.work.seed == b.work.seed && a.work.prompt == b.work.prompt &&
+           a.work.law == b.work.law && a.work.max_tokens == b.work.max_tokens &&
+           a.work.prefix.empty() && b.work.prefix.empty() && !a.work.until && !b.work.until &&
+           a.response.tokens == b.response.tokens && a.response.text == b.response.text;
+  }
+  // Tells the copies of what has just been run; before the others, whose results are moved away.
+  template <class Results>
+  void tell_copies(std::size_t begin, std::size_t end, const Results& results) {
+    for (const Copy& copy : copies_) {
+      if (copy.of < begin || copy.of >= end) continue;
+      if (causes_[copy.of - begin]) {
+        copy.owner->fail(copy.id, causes_[copy.of - begin]);
+      } else {
+        copy.owner->supply(copy.id, results[copy.of - begin], false);
+      }
+    }
+  }
+  // Whether a piece of work is still waited for, by its owner or by that of a copy, which then takes
+  // its place.
+  bool is_wanted(std::size_t i) {
+    if (owners_[i]->waits_for(work_[i].id)) return true;
+    for (std::size_t c = 0; c < copies_.size(); ++c) {
+      const Copy copy = copies_[c];
+      if (copy.of != i || !copy.owner->waits_for(copy.id)) continue;
+      work_[i] = copy.owner->work_of(copy.id);
+      owners_[i] = copy.owner;
+      copies_.erase(copies_.begin() + static_cast<std::ptrdiff_t>(c));
+      return true;
+    }
+    return false;
   }
 
   // Runs the generations begin .. end-1 in one call.
@@ -98,6 +161,7 @@ class Driver {
       check(owners_[i]->lend(work_[i].id), responses_[i - begin], causes_[i - begin]);
     }
     // What was drawn is told before what failed, so that a failure loses nothing.
+    tell_copies(begin, end, responses_);
     for (std::size_t i = begin; i < end; ++i) {
       if (!causes_[i - begin]) owners_[i]->supply(work_[i].id, std::move(responses_[i - begin]));
     }
@@ -127,6 +191,7 @@ class Driver {
       one_by_one(begin, end, [&](std::size_t i) { score(i, i + 1); });
       return;
     }
+    tell_copies(begin, end, rewards_);
     for (std::size_t i = begin; i < end; ++i) {
       if (!causes_[i - begin]) owners_[i]->supply(work_[i].id, rewards_[i - begin]);
     }
@@ -159,7 +224,7 @@ class Driver {
   template <class Run>
   void one_by_one(std::size_t begin, std::size_t end, Run&& run) {
     for (std::size_t i = begin; i < end; ++i) {
-      if (!owners_[i]->waits_for(work_[i].id)) continue;
+      if (!is_wanted(i)) continue;
       owners_[i]->count_retry(work_[i].id);
       run(i);
     }
@@ -175,6 +240,8 @@ class Driver {
   R& reward_;
   std::vector<Work> work_ = {};
   std::vector<Session<S>*> owners_ = {};
+  std::vector<Copy> copies_ = {};
+  std::unordered_map<std::uint64_t, std::size_t> firsts_ = {};  // by seed, in `work_`
   std::vector<Generation> generations_ = {};
   std::vector<Response> responses_ = {};
   std::vector<Scoring> scorings_ = {};

@@ -146,21 +146,44 @@ class Session {
     return lanes_[place.lane].round.results()[place.index].work;
   }
 
+  /// The draw of a pending id where it may be shared: equal ones of other sessions have the same result
+  /// (see `Round::sample_ahead`). Null where it may not.
+  [[nodiscard]] const Draw* shared(std::uint64_t id) {
+    const Place place = locate(id);
+    const Slot* slot = slot_of(place);
+    if (slot == nullptr || slot->dropped) return nullptr;
+    const auto draws = lanes_[place.lane].round.shared();
+    return place.index < draws.size() ? &draws[place.index] : nullptr;
+  }
+
+  /// A pending piece of work once more.
+  /// @throws Error when the id is not pending
+  [[nodiscard]] Work work_of(std::uint64_t id) {
+    const Place place = locate(id);
+    if (slot_of(place) == nullptr) {
+      throw Error("the id " + std::to_string(id) + " is not pending");
+    }
+    return list(place);
+  }
+
   /// Tells the continuation that a generation gave (the prefix not repeated). Of an id that was
   /// cancelled it is paid for, and its text is kept without a reward (see above). An id that is no
   /// longer waited for is ignored. A malformed continuation counts as a failure of this draw.
+  /// @param paid  false where another session has paid for it: it then costs this one nothing
   /// @throws Error when no generation was ever asked for under this id
-  void supply(std::uint64_t id, Response continuation) {
+  void supply(std::uint64_t id, Response continuation, bool paid = true) {
     const Place place = locate(id, Phase::generating);
     Slot* slot = slot_of(place);
     if (slot == nullptr) return;
     Lane& lane = lanes_[place.lane];
     Draw& draw = lane.round.results()[place.index];
-    pay_for_generation(lane);
-    lane.spent.tokens += continuation.tokens.size();
-    total_.generated_tokens += continuation.tokens.size();
-    total_.prompt_tokens += continuation.usage.prompt_tokens;
-    total_.cached_tokens += continuation.usage.cached_tokens;
+    if (paid) {
+      pay_for_generation(lane);
+      lane.spent.tokens += continuation.tokens.size();
+      total_.generated_tokens += continuation.tokens.size();
+      total_.prompt_tokens += continuation.usage.prompt_tokens;
+      total_.cached_tokens += continuation.usage.cached_tokens;
+    }
     if (draw.work.until && draw.work.until->needs_entropy() &&
         continuation.finish == Finish::segment &&
         continuation.tokens.size() < draw.work.until->max_tokens) {
@@ -205,13 +228,14 @@ class Session {
 
   /// Tells the reward that a scoring gave. An id that is no longer waited for is ignored. NaN and
   /// +infinity are failures, or rejections, as `RunOptions::on_nan` says.
+  /// @param paid  false where another session has paid for it
   /// @throws Error when no scoring was ever asked for under this id
-  void supply(std::uint64_t id, double reward) {
+  void supply(std::uint64_t id, double reward, bool paid = true) {
     const Place place = locate(id, Phase::scoring);
     Slot* slot = slot_of(place);
     if (slot == nullptr) return;
     Draw& draw = lanes_[place.lane].round.results()[place.index];
-    pay_for_scoring(lanes_[place.lane]);
+    if (paid) pay_for_scoring(lanes_[place.lane]);
     if (too_late(*slot)) return;
     draw.raw_reward = reward;
     draw.reward = reward;
@@ -677,13 +701,16 @@ class Session {
         result.failures.begin(), result.failures.end(), [](const Failure& a, const Failure& b) {
           return std::tie(a.lane, a.round, a.index) < std::tie(b.lane, b.round, b.index);
         });
+    bool has_law = true;
     if (states_.size() == lanes_.size()) {
-      detail::add_stats(result, sampler_, std::span<const State>(states_), candidates, prompt_);
+      const std::span<const State> states(states_);
+      has_law = detail::law_holds(result, sampler_, states, prompt_);
+      detail::add_stats(result, sampler_, states, candidates, prompt_);
     }
     add_unscored(candidates);
     Random random(seed_, selector_stream);
     detail::choose(result, selector, std::move(candidates), random, prompt_);
-    result.law_holds = result.stop == Stop::finished && result.failures.empty();
+    result.law_holds = has_law && result.stop == Stop::finished && result.failures.empty();
     return result;
   }
 

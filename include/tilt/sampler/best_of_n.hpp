@@ -11,7 +11,7 @@ namespace tilt {
 
 /// Options of `BestOfN`.
 struct BestOfNOptions {
-  std::size_t n = 16;            ///< draws, at least 1
+  std::size_t n = 16;            ///< draws, 1 to 2^20
   std::size_t max_tokens = 256;  ///< cap on each response, tokens
   double stop_at = infinity;     ///< a reward that is good enough to stop; infinity: never
   std::size_t width = 0;         ///< draws per round; 0: all at once
@@ -28,7 +28,8 @@ struct BestOfNOptions {
 /// KL to the base law: at most log n - (n-1)/n nats (in the stats as `kl_upper_bound`).
 /// Cost: n generations and n scorings in ceil(n / width) rounds, fewer with `stop_at`.
 /// Edge cases: n = 1 is the base law. A failed draw is left out, and n is smaller by it.
-/// @throws InvalidOption from the constructor: n or max_tokens 0, stop_at NaN, a law out of range
+/// @throws InvalidOption from the constructor: n or max_tokens not 1 to 2^20, width above, stop_at NaN, a
+/// law out of range
 /// Source: Stiennon et al. 2020 (2009.01325); the bound: Beirami et al. 2024 (2401.01879).
 class BestOfN {
  public:
@@ -40,10 +41,11 @@ class BestOfN {
   };
 
   explicit BestOfN(BestOfNOptions options = {}) : options_(std::move(options)) {
-    require_at_least_one("BestOfNOptions.n", options_.n);
-    require_at_least_one("BestOfNOptions.max_tokens", options_.max_tokens);
+    require_count("BestOfNOptions.n", options_.n);
+    require_count("BestOfNOptions.max_tokens", options_.max_tokens);
     require_option(!std::isnan(options_.stop_at), "BestOfNOptions.stop_at", options_.stop_at,
                    "a number or infinity");
+    require_count("BestOfNOptions.width", options_.width, 0);
     check_law(options_.law, "BestOfNOptions.law");
   }
 

@@ -44,7 +44,7 @@ class BestOfPoisson {
 
   explicit BestOfPoisson(BestOfPoissonOptions options = {}) : options_(std::move(options)) {
     if (!std::isnan(options_.mu)) require_mu();
-    require_at_least_one("BestOfPoissonOptions.max_tokens", options_.max_tokens);
+    require_count("BestOfPoissonOptions.max_tokens", options_.max_tokens);
     check_law(options_.law, "BestOfPoissonOptions.law");
     if (!std::isnan(options_.mu)) kl_ = tilt().kl();
   }

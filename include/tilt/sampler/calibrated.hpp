@@ -48,8 +48,8 @@ struct CalibratedOptions {
 ///
 /// The references are never drawn from the pool that holds the candidates, and a candidate is not one
 /// of its own references. Their seeds are a function of prompt, law, K and max_tokens and not of the
-/// run: all runs of a prompt hold against the same references, and with a `store` pay for them once. The
-/// results are the same with and without it. They are asked for in front of the inner sampler's first
+/// run: all runs of a prompt hold against the same references, and with a `store` pay for them once, also
+/// the runs of one batch (the first of them pays). The results are the same with and without it. They are asked for in front of the inner sampler's first
 /// work, in the same round; of several lanes the first draws them, and the others begin when it has.
 ///
 /// Differs from the inner sampler in that
@@ -72,7 +72,7 @@ struct CalibratedOptions {
 /// Stats: those of the inner sampler (whose rewards are the transformed ones), then `references` (used),
 /// `reference_failures`, `plug_in_bias` (of the transform at a true quantile of 0.9) and `dkw_band` (at
 /// 95 %: how far any quantile may be off).
-/// @throws InvalidOption from the constructor: references 0; a transform that is empty, decreases, gives
+/// @throws InvalidOption from the constructor: references not 1 to 2^20; a transform that is empty, decreases, gives
 /// NaN or +infinity, or is -infinity at 1; one that is made for another beta. From the decoder or
 /// session what the inner sampler throws; from `ask`: a sampler that scores against another prompt than
 /// its `question`
@@ -110,7 +110,7 @@ class Calibrated {
 
   explicit Calibrated(S sampler, CalibratedOptions options = {})
       : sampler_(std::move(sampler)), options_(std::move(options)) {
-    require_at_least_one("CalibratedOptions.references", options_.references);
+    require_count("CalibratedOptions.references", options_.references);
     if (needs_of(sampler_).partial_reward) {
       throw InvalidOption("Calibrated.sampler", "one that scores prefixes of responses",
                           "one of whole responses: prefixes have another quantile law");
@@ -158,12 +158,15 @@ class Calibrated {
     ReferenceKey key = key_for(state.question);
     if (options_.store) state.references = options_.store->find(key);
     if (state.references) return;
-    round.sample_ahead(options_.references, [&key](std::size_t i) {
-      return Generation{.prompt = key.prompt,
-                        .max_tokens = key.max_tokens,
-                        .law = key.law,
-                        .seed = key.seed(i)};
-    });
+    round.sample_ahead(
+        options_.references,
+        [&key](std::size_t i) {
+          return Generation{.prompt = key.prompt,
+                            .max_tokens = key.max_tokens,
+                            .law = key.law,
+                            .seed = key.seed(i)};
+        },
+        options_.store.has_value());
     state.asked = options_.references;
   }
 
@@ -188,15 +191,26 @@ class Calibrated {
     other.lost = first.lost;
   }
 
+  /// False where the references could not be had, or as the inner sampler says.
+  [[nodiscard]] bool law_holds(std::span<const State> states) const {
+    for (const State& state : states) {
+      if (state.lost) return false;
+    }
+    if constexpr (requires(std::span<const typename S::State> inner) {
+                    { sampler_.law_holds(inner) } -> std::convertible_to<bool>;
+                  }) {
+      return sampler_.law_holds(std::span<const typename S::State>(inner_of(states)));
+    } else {
+      return true;
+    }
+  }
+
   [[nodiscard]] Stats stats(std::span<const State> states, const Population& population) const {
     Stats stats;
     if constexpr (requires(std::span<const typename S::State> inner) {
                     sampler_.stats(inner, population);
                   }) {
-      std::vector<typename S::State> inner;
-      inner.reserve(states.size());
-      for (const State& state : states) inner.push_back(state.inner);
-      stats = sampler_.stats(std::span<const typename S::State>(inner), population);
+      stats = sampler_.stats(std::span<const typename S::State>(inner_of(states)), population);
     }
     std::size_t references = 0, failures = 0;
     for (const State& state : states) {
@@ -224,6 +238,12 @@ class Calibrated {
  private:
   static constexpr double biased_quantile = 0.9;
 
+  static std::vector<typename S::State> inner_of(std::span<const State> states) {
+    std::vector<typename S::State> inner;
+    inner.reserve(states.size());
+    for (const State& state : states) inner.push_back(state.inner);
+    return inner;
+  }
   [[nodiscard]] Prompt question_of(const Prompt& prompt) const {
     if constexpr (requires {
                     { sampler_.question(prompt) } -> std::convertible_to<Prompt>;

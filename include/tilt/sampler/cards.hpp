@@ -51,26 +51,34 @@ struct CardsOptions {
 /// Law of one segment without the cap: q(g|y) exp(min(R, t)/beta)/Z(y), with q the base law of
 /// segments (`SegmentRule`) and R the reward of y g. The whole response has the tilted law
 /// p(y) exp(r(y)/beta)/Z exactly if the reward of a prefix is its soft value and never exceeds t;
-/// an error of at most e at the S - 1 inner ends changes log-probabilities by at most 2(S-1)e/beta.
-/// With the cap of K, candidate j of the segments sorted by reward has
-/// P(j) = q_j a_j (1 - B^K)/A + G_j^K F_j - G_{j-1}^K F_{j-1}, where a_j is its acceptance,
-/// A = sum q a, B = 1 - A, G_j = sum_{i<=j} q_i (1 - a_i), F_j = sum_{i<=j} q_i.
+/// an error of at most e at inner ends changes the log-probability of a response of s segments by at
+/// most (2s - 1)e/beta, and that of any by at most 2(S-1)e/beta, S the most segments of any response
+/// that can be drawn: s - 1 rewards of its own, and a normaliser Z before each of its segments but where
+/// all that can follow is finished.
+/// With the cap of K, segment j of reward R_j has
+/// P(j) = q_j a_j (1 - B^K)/A + (q_j / q) (G^K F - G'^K F'), where a_j is its acceptance,
+/// A = sum q a, B = 1 - A, G = sum of q_i (1 - a_i) and F = sum of q_i over rewards up to R_j, G' and F'
+/// over those below R_j, and q the sum of q_i over those equal to R_j, which also have its a (not with
+/// `official`, whose threshold depends on the length).
 /// `parallel` draws candidates side by side and commits the lowest index that passes: the same law.
 ///
 /// Cost: about 1/A candidates per segment, generated and scored, and one scoring of the prompt
-/// (none at alpha = 1). Committed prefixes are emitted with weight 0, the finished response with 1.
+/// (none at alpha = 1). The committed prefix is emitted with weight 0, each longer one in the place of the
+/// one before, then the finished response with weight 1; its `parent` is the last prefix. So memory is
+/// linear in the tokens; each candidate's work carries a copy of the prefix.
 /// Edge cases: a response that ends by itself is a segment like any other; the last segment is
 /// clipped at `max_tokens` and may be shorter than `min_tokens`; ties for the best go to the
 /// earliest; a reward of -infinity is always rejected, and one of the bare prompt makes the
 /// threshold flat at the goal; a failed candidate counts as a rejection, and if all of a segment's
 /// candidates fail the run ends there. `pilot_draws` whole responses, drawn before and emitted with
 /// weight 0, set a goal that was not given: a quantile of their rewards, -infinity left out; where
-/// nothing is left the run ends with the pilots. A run that is ended from outside returns the
+/// nothing is left the run ends with the pilots, and `Result::law_holds` is false. A run that is ended from outside returns the
 /// longest committed prefix, or the best candidate of the first segment. Without a cap, and with
 /// nothing that can be accepted, only a budget ends the run.
 /// Stats: segments, candidates, acceptance, cap_rate (segments that ended by the cap), clip_rate
 /// (candidates whose reward exceeded the threshold), reward_goal.
-/// @throws InvalidOption: from the constructor for numbers out of range or contradictory; from the
+/// @throws InvalidOption: from the constructor for numbers out of range (counts: up to 2^20) or
+/// contradictory; from the
 /// decoder or session when neither a goal nor pilot draws were given, the policy cannot serve an
 /// entropy rule, or the reward cannot score prefixes
 ///
@@ -89,10 +97,11 @@ class Cards {
     double goal = unset;
     double first_threshold = unset;      ///< r0
     Response accepted = {};              ///< the committed prefix
-    std::uint64_t committed = npos;      ///< its id
+    std::uint64_t committed = npos;      ///< the id of the candidate that holds it
     std::size_t tried = 0;               ///< candidates of this segment so far
     std::optional<Candidate> best = {};  ///< of this segment's candidates
     bool done = false;
+    bool finished = false;  ///< done with a finished response
     std::size_t segments = 0, capped = 0, candidates = 0, clipped = 0, accepts = 0;
   };
 
@@ -102,8 +111,10 @@ class Cards {
     require_option(!std::isinf(o.reward_goal), "CardsOptions.reward_goal", o.reward_goal,
                    "a finite number");
     require_fraction("CardsOptions.alpha", o.alpha);
-    require_at_least_one("CardsOptions.parallel", o.parallel);
-    require_at_least_one("CardsOptions.max_tokens", o.max_tokens);
+    require_count_or_npos("CardsOptions.max_rejections", o.max_rejections);
+    require_count("CardsOptions.parallel", o.parallel);
+    require_count("CardsOptions.max_tokens", o.max_tokens);
+    require_count("CardsOptions.pilot_draws", o.pilot_draws, 0);
     require_fraction("CardsOptions.pilot_quantile", o.pilot_quantile);
     require_option(o.pilot_draws == 0 || std::isnan(o.reward_goal), "CardsOptions.pilot_draws",
                    o.pilot_draws, "0 when reward_goal is given");
@@ -118,6 +129,7 @@ class Cards {
   [[nodiscard]] Needs option_needs() const {
     Needs all = needs;
     all.policy.segments = options_.segment.needs_entropy();
+    all.bare_prompt = options_.alpha < 1;
     return all;
   }
 
@@ -180,6 +192,11 @@ class Cards {
       state.best->weight = 0;
       round.emit(std::move(*state.best));
     }
+  }
+
+  /// False where the run ended without a finished response of its own.
+  [[nodiscard]] bool law_holds(std::span<const State> states) const {
+    return states.front().finished;
   }
 
   [[nodiscard]] Stats stats(std::span<const State> states, const Population&) const {
@@ -268,11 +285,17 @@ class Cards {
     } else if (!state.done) {
       candidate.response.finish = Finish::segment;
     }
-    state.accepted = candidate.response;
+    state.finished = state.done;
     state.tried = 0;
     state.best.reset();
-    round.settle(state.accepted.tokens);
+    round.settle(candidate.response.tokens);
     candidate.weight = state.done ? 1 : 0;
+    if (!state.done) state.accepted = candidate.response;
+    if (!state.done && state.committed != npos) {
+      // Only the newest prefix is kept: all of them would take memory like the square of the length.
+      round.replace(state.committed, std::move(candidate));
+      return;
+    }
     candidate.parent = state.committed;
     state.committed = round.emit(std::move(candidate));
   }

@@ -15,6 +15,7 @@ struct Needs {
   /// that needs tokens and never cuts a response says `.ends = false`.
   Capabilities policy = {.tokens = false, .ends = false};
   bool partial_reward = false;              ///< scores prefixes of responses
+  bool bare_prompt = false;                 ///< scores an empty response, that is, the bare prompt
 };
 
 /// A method: a loop of rounds over a plain state. It sees neither the policy nor the reward.
@@ -44,6 +45,8 @@ struct Needs {
 /// - `typename S::DefaultSelector`: the selector of a decoder that is given none (else
 ///   `HighestReward`);
 /// - `emits_states() -> bool`: false when weights are not those of chain states;
+/// - `law_holds(std::span<const State> lanes) -> bool`: false when a run that has ended by itself did not
+///   come to follow the method's law;
 /// - `stats(std::span<const State> lanes, const Population&) -> Stats`: diagnostics for the result;
 /// - `prepares(const State& first) -> bool` and `share(const State& first, State& other)`, both or
 ///   none: what all lanes need and lane 0 finds for them. `prepares` is asked of lane 0 after its first

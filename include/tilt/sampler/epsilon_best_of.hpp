@@ -48,8 +48,8 @@ class EpsilonBestOf {
     if (!std::isnan(options_.epsilon)) {
       require_fraction("EpsilonBestOfOptions.epsilon", options_.epsilon);
     }
-    require_at_least_one("EpsilonBestOfOptions.k", options_.k);
-    require_at_least_one("EpsilonBestOfOptions.max_tokens", options_.max_tokens);
+    require_count("EpsilonBestOfOptions.k", options_.k);
+    require_count("EpsilonBestOfOptions.max_tokens", options_.max_tokens);
     check_law(options_.law, "EpsilonBestOfOptions.law");
     if (!std::isnan(options_.epsilon)) kl_ = tilt().kl();
   }

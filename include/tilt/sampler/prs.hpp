@@ -166,8 +166,9 @@ class Prs {
     const PrsOptions& o = options_;
     require_option(o.layers >= 1 && o.layers <= o.n, "PrsOptions.layers", o.layers,
                    "from 1 to n, which is " + to_text(o.n));
-    require_at_least_one("PrsOptions.max_tokens", o.max_tokens);
-    require_at_least_one("PrsOptions.feedback_max_tokens", o.feedback_max_tokens);
+    require_count("PrsOptions.n", o.n);
+    require_count("PrsOptions.max_tokens", o.max_tokens);
+    require_count("PrsOptions.feedback_max_tokens", o.feedback_max_tokens);
     require_option(o.parents >= 1 && o.parents <= width(), "PrsOptions.parents", o.parents,
                    "from 1 to n / layers, which is " + to_text(width()));
     check_law(o.law, "PrsOptions.law");

@@ -9,6 +9,7 @@
 
 #include "tilt/core/log_math.hpp"
 #include "tilt/sampler/concept.hpp"
+#include "tilt/selector/eligible.hpp"
 #include "tilt/selector/last_state.hpp"
 #include "tilt/stats/ess.hpp"
 #include "tilt/stats/kl.hpp"
@@ -49,7 +50,10 @@ struct QAlignOptions {
 ///
 /// In the population each accepted state is one candidate, and each further sub-step spent in it
 /// adds 1 to its weight; the first `burn_in` states count 0. With `initial_draws` the draws that
-/// were not chosen are kept with weight 0. With `recycle` every proposal is a candidate whose
+/// were not chosen are kept with weight 0. The best proposal of a chain that was rejected, where its
+/// reward is higher than all that the chain emitted, comes last, with weight 0. Candidates of weight 0
+/// are spare: `HighestReward` over the population finds the best response that was paid for. With
+/// `recycle` every proposal is a candidate whose
 /// weight is its acceptance probability, and the state it was proposed from gains the rest: lower
 /// variance for votes and averages, but no chain states, so that `LastState` and `HighestReward`
 /// refuse.
@@ -62,7 +66,8 @@ struct QAlignOptions {
 /// Stats: acceptance, moved share, acceptance by tenth of the response in which the cut lay; split
 /// R-hat and effective sample size of the reward over the chains; with `initial_draws` an estimate
 /// of the KL to the base law, nats.
-/// @throws InvalidOption from the constructor: a number out of range, burn_in not below the number
+/// @throws InvalidOption from the constructor: a number out of range (counts: up to 2^20, chains up to
+/// 65536), burn_in not below the number
 /// of states
 ///
 /// Source: Faria and Smith 2025 (2504.03790), after QUEST (2406.00049); forks: repeated
@@ -85,14 +90,19 @@ class QAlign {
     std::size_t accepted = 0, moved = 0;
     std::array<std::size_t, tenths> tried_at = {}, accepted_at = {};  ///< by tenth of the cut
     std::vector<double> base_rewards = {};                            ///< of the initial draws
+    double best = unset;  ///< the highest reward of what was emitted
+    std::optional<Candidate> rejected =
+        {};  ///< the best proposal that was rejected, if better still
   };
 
   explicit QAlign(QAlignOptions options = {}) : options_(std::move(options)) {
     const QAlignOptions& o = options_;
     require_positive("QAlignOptions.beta", o.beta);
-    require_at_least_one("QAlignOptions.chains", o.chains);
-    require_at_least_one("QAlignOptions.fork", o.fork);
-    require_at_least_one("QAlignOptions.max_tokens", o.max_tokens);
+    require_count("QAlignOptions.steps", o.steps, 0);
+    require_count("QAlignOptions.chains", o.chains, 1, std::size_t{1} << 16);
+    require_count("QAlignOptions.fork", o.fork);
+    require_count("QAlignOptions.max_tokens", o.max_tokens);
+    require_count("QAlignOptions.initial_draws", o.initial_draws, 0);
     require_option(o.burn_in <= o.steps * o.fork, "QAlignOptions.burn_in", o.burn_in,
                    "at most steps * fork, or no state is left");
     require_fraction("QAlignOptions.restart", o.restart);
@@ -133,6 +143,10 @@ class QAlign {
       if (round.draws()[j].status == DrawStatus::done) sub_step(state, round, j);
     }
     ++state.step;
+    if (state.rejected && (state.step == options_.steps || round.closing())) {
+      round.emit(std::move(*state.rejected));
+      state.rejected.reset();
+    }
   }
 
   [[nodiscard]] Stats stats(std::span<const State> chains, const Population& population) const {
@@ -212,7 +226,7 @@ class QAlign {
       if (i == chosen) continue;
       Candidate other = round.take(done[i]);
       other.weight = 0;
-      round.emit(std::move(other));
+      emit(state, round, std::move(other));
     }
     Candidate first = round.take(done[chosen]);
     first.weight = state_weight(0);
@@ -244,19 +258,34 @@ class QAlign {
       if (accept) {
         enter(state, round, std::move(proposal));
       } else {
-        round.emit(std::move(proposal));
+        emit(state, round, std::move(proposal));
       }
     } else if (accept) {
       proposal.weight = weight;
       enter(state, round, std::move(proposal));
     } else {
       round.add_weight(current.id, weight);
+      if (better_reward(proposal.reward, state.best) &&
+          (!state.rejected || proposal.reward > state.rejected->reward)) {
+        proposal.weight = 0;
+        proposal.spare = true;
+        state.rejected = std::move(proposal);
+      }
     }
   }
 
   static void enter(State& state, Round& round, Candidate candidate) {
     state.current = candidate;
-    state.current->id = round.emit(std::move(candidate));
+    state.current->id = emit(state, round, std::move(candidate));
+  }
+  // What has no weight may still be the best that was paid for.
+  static std::uint64_t emit(State& state, Round& round, Candidate candidate) {
+    candidate.spare = !(candidate.weight > 0);
+    if (better_reward(candidate.reward, state.best)) state.best = candidate.reward;
+    if (state.rejected && !better_reward(state.rejected->reward, state.best)) {
+      state.rejected.reset();
+    }
+    return round.emit(std::move(candidate));
   }
 
   // The rewards of each chain's counted states, repeats included.

@@ -2,12 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "tilt/core/log_math.hpp"
 #include "tilt/sampler/concept.hpp"
 #include "tilt/selector/last_state.hpp"
-#include "tilt/stats/kl.hpp"
 
 namespace tilt {
 
@@ -36,7 +34,12 @@ struct RejectionOptions {
 /// counts as a rejection. A run that is ended from outside returns the highest reward so far,
 /// earliest on ties. Without a cap, and with nothing that can be accepted, only a budget ends the
 /// run.
-/// Stats: draws, capped, and an estimate of the KL of the law to the base law, nats.
+/// Stats: draws, capped, and of the KL of the law to the base law, nats: without the cap `kl`, with it
+/// `kl_upper_bound`, log(K + 1), since the capped law has no estimate of its own. The estimate is
+/// unbiased and, of one run, noisy: with draw N returned, and a_k the probability with which draw k is
+/// accepted, log a_N + sum over k = 1 .. N of (1 - a_k)/k. For the KL is E[log a_N] - log A, and
+/// sum_k P(N > k)/k = sum_k (1 - A)^k/k = -log A. Draws behind the returned one play no part, nor does
+/// `parallel`; a run that returned no accepted draw has none.
 /// @throws InvalidOption: from the constructor for numbers out of range; from the decoder or
 /// session when the ceiling was never given
 /// Source: von Neumann 1951; as the item-level baseline of CARDS (2406.16306), whose code adds the
@@ -49,15 +52,18 @@ class Rejection {
     std::size_t tried = 0;
     std::uint64_t best = npos;  ///< the id of the highest reward so far
     bool done = false, capped = false;
-    std::vector<double> rewards = {};  ///< min(r, ceiling) of all draws that were scored
+    std::size_t scored = 0;       ///< of the draws tried, those that have a reward
+    double log_accepted = unset;  ///< log of the returned draw's probability of being accepted
+    double rejecting = 0;         ///< sum over the scored draws k = 1, 2, ... of (1 - a_k)/k
   };
 
   explicit Rejection(RejectionOptions options = {}) : options_(std::move(options)) {
     require_positive("RejectionOptions.beta", options_.beta);
     require_option(!std::isinf(options_.ceiling), "RejectionOptions.ceiling", options_.ceiling,
                    "a finite number");
-    require_at_least_one("RejectionOptions.max_tokens", options_.max_tokens);
-    require_at_least_one("RejectionOptions.parallel", options_.parallel);
+    require_count_or_npos("RejectionOptions.max_rejections", options_.max_rejections);
+    require_count("RejectionOptions.max_tokens", options_.max_tokens);
+    require_count("RejectionOptions.parallel", options_.parallel);
     check_law(options_.law, "RejectionOptions.law");
   }
 
@@ -88,11 +94,13 @@ class Rejection {
         Candidate candidate = round.take(i);
         candidate.weight = 0;
         const std::uint64_t id = round.emit(std::move(candidate));
-        state.rewards.push_back(std::min(reward, options_.ceiling));
         if (returned_before) continue;
         if (state.best == npos || reward > round.candidate(state.best).reward) state.best = id;
-        if (!last && accepts(reward, round.random(accept_stream, i))) {
+        const double log_accept = log_acceptance(reward);
+        state.rejecting -= std::expm1(log_accept) / static_cast<double>(++state.scored);
+        if (!last && round.random(accept_stream, i).log_uniform() < log_accept) {
           state.done = true;
+          state.log_accepted = log_accept;
           round.add_weight(id, 1);
         }
       }
@@ -105,17 +113,16 @@ class Rejection {
     if (round.closing() && !state.done && state.best != npos) round.add_weight(state.best, 1);
   }
 
-  [[nodiscard]] Stats stats(std::span<const State> states, const Population& population) const {
+  [[nodiscard]] Stats stats(std::span<const State> states, const Population&) const {
     const State& state = states.front();
     Stats stats = {{"draws", static_cast<double>(state.tried)},
                    {"capped", state.capped ? 1.0 : 0.0}};
-    if (!state.rewards.empty() && population.total_weight() > 0) {
-      std::vector<double> rewards, weights;
-      for (const Candidate& candidate : population) {
-        rewards.push_back(std::min(candidate.reward, options_.ceiling));
-        weights.push_back(candidate.weight);
-      }
-      stats.emplace_back("kl", kl_estimate(rewards, weights, state.rewards, options_.beta));
+    if (options_.max_rejections != npos) {
+      // The law is that of one of K + 1 base draws: at most K + 1 times as likely as in the base law.
+      stats.emplace_back("kl_upper_bound",
+                         std::log1p(static_cast<double>(options_.max_rejections)));
+    } else if (!std::isnan(state.log_accepted)) {
+      stats.emplace_back("kl", state.log_accepted + state.rejecting);
     }
     return stats;
   }
@@ -126,9 +133,9 @@ class Rejection {
  private:
   static constexpr std::uint64_t accept_stream = 1;
 
-  [[nodiscard]] bool accepts(double reward, Random random) const {
-    return random.log_uniform() <
-           (std::min(reward, options_.ceiling) - options_.ceiling) / options_.beta;
+  // At most 0, nats.
+  [[nodiscard]] double log_acceptance(double reward) const {
+    return (std::min(reward, options_.ceiling) - options_.ceiling) / options_.beta;
   }
 
   RejectionOptions options_;

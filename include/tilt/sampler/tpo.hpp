@@ -212,9 +212,10 @@ class Tpo {
 
   explicit Tpo(TpoOptions options = {}) : options_(std::move(options)) {
     const TpoOptions& o = options_;
-    require_at_least_one("TpoOptions.n", o.n);
-    require_at_least_one("TpoOptions.max_tokens", o.max_tokens);
-    require_at_least_one("TpoOptions.critique_max_tokens", o.critique_max_tokens);
+    require_count("TpoOptions.n", o.n);
+    require_count("TpoOptions.rounds", o.rounds, 0);
+    require_count("TpoOptions.max_tokens", o.max_tokens);
+    require_count("TpoOptions.critique_max_tokens", o.critique_max_tokens);
     check_law(o.law, "TpoOptions.law");
     check_law(o.critique_law, "TpoOptions.critique_law");
     require_option(std::isfinite(o.margin) && o.margin >= 0, "TpoOptions.margin", o.margin,

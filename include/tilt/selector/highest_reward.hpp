@@ -13,7 +13,9 @@ namespace tilt {
 ///
 /// Ties go to the earliest in the population's order. A reward of -infinity is chosen only when no
 /// candidate has a larger one, an unscored candidate (NaN) only when none is scored. Weights decide
-/// only who may be chosen: candidates of weight 0 count when there are no others. The share is 1.
+/// only who may be chosen: candidates of weight 0 count when there are no others, and spare ones
+/// (`Candidate::spare`) where their reward is higher than that of all others. So over `QAlign` it finds
+/// the best of all that was paid for. The share is 1.
 ///
 /// Cost: linear in the number of candidates; no random number.
 struct HighestReward {
@@ -27,7 +29,16 @@ struct HighestReward {
       if (!best || better_reward(e.candidate->reward, best->candidate->reward)) best = &e;
     }
     if (!best) return {.share = 0};
-    return {.index = best->index, .answer = best->candidate->response.text};
+    std::size_t index = 0, chosen = best->index;
+    const Candidate* highest = best->candidate;
+    for (const Candidate& candidate : population) {
+      if (candidate.spare && better_reward(candidate.reward, highest->reward)) {
+        chosen = index;
+        highest = &candidate;
+      }
+      ++index;
+    }
+    return {.index = chosen, .answer = highest->response.text};
   }
 };
 

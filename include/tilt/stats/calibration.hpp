@@ -72,12 +72,12 @@ class ReferenceQuantiles {
 /// Of `transform::exponential(t)` it is (1 - C + C exp(t/K))^K exp(-t C), about exp(C(1-C) t^2/(2K)): K
 /// must be well above t^2. Of `transform::identity` it is 1. A transform that is -infinity somewhere
 /// gives -infinity or infinity; NaN where Phi(C) is 0 or -infinity, which have no factor.
-/// @param references  K, at least 1
+/// @param references  K, 1 to 2^20
 /// @param quantile    C, in [0, 1]
 /// @throws InvalidOption when an argument is out of its range
 [[nodiscard]] inline double plug_in_bias(const std::function<double(double)>& phi,
                                          std::size_t references, double quantile) {
-  require_at_least_one("plug_in_bias.references", references);
+  require_count("plug_in_bias.references", references);
   require_fraction("plug_in_bias.quantile", quantile);
   const double truth = phi(quantile);
   if (truth == 0 || std::isinf(truth)) return unset;

@@ -63,7 +63,8 @@ struct Hedge {
 /// ties go to the weaker one.
 ///
 /// With K draws a strength far above K tells of the one draw of the highest proxy only: keep n, mu and
-/// 1/lambda well below K. Several prompts: `add` each; each counts alike, with quantiles of its own.
+/// 1/lambda well below K. Where the true reward still rises though its sum no longer changes in double
+/// precision it counts as rising: directions are found on a scale of their own. Several prompts: `add` each; each counts alike, with quantiles of its own.
 ///
 /// Cost: 130 to 250 sums over the calibration set.
 ///
@@ -220,6 +221,39 @@ class HedgeTune {
     return sum_over_cells([&](double u) { return cumulative_slope(method, strength, u); });
   }
 
+  // log |dF(u)/d strength| for u within (0, 1), where the number itself may be too small for a double.
+  static double log_cumulative_slope(HedgeMethod method, double strength, double u) {
+    switch (method) {
+      case HedgeMethod::best_of_n:
+        return strength * std::log(u) + std::log(-std::log(u));
+      case HedgeMethod::best_of_poisson:
+        return std::log(u) + strength * (u - 1) + std::log1p(-u);
+      case HedgeMethod::quantile_tilt:
+        break;
+    }
+    return strength * (u - 1) + std::log(std::expm1(-strength * u) / std::expm1(-strength)) +
+           std::log((excess(strength) - excess(strength * u)) / strength);
+  }
+
+  // The sign of the slope. dF/d strength is 0 at both ends of [0, 1] and negative between, so that the
+  // slope is a sum over the borders of cells of what the true reward gains there times -dF/d strength:
+  // where it never loses no digit is lost, and the common factor keeps the sum from vanishing.
+  int direction_at(HedgeMethod method, double strength) const {
+    std::vector<double> gains, log_slopes;
+    double most = -infinity;
+    for (std::size_t i = 1; i < cells_.size(); ++i) {
+      if (cells_[i].low == 0) continue;  // of another prompt
+      gains.push_back(cells_[i].reward - cells_[i - 1].reward);
+      log_slopes.push_back(log_cumulative_slope(method, strength, cells_[i].low));
+      if (gains.back() != 0) most = std::max(most, log_slopes.back());
+    }
+    double sum = 0;
+    for (std::size_t i = 0; i < gains.size(); ++i) {
+      if (gains[i] != 0) sum += gains[i] * std::exp(log_slopes[i] - most);
+    }
+    return sum > 0 ? 1 : sum < 0 ? -1 : 0;
+  }
+
   Hedge solve(HedgeMethod method, double low, double high) const {
     check_ready();
     check_parameter(method, low, "HedgeTune.low");
@@ -242,26 +276,31 @@ class HedgeTune {
 
     Hedge hedge{.weakest = origin_ + rewards.front(), .strongest = origin_ + rewards.back()};
     const bool is_reversed = method == HedgeMethod::quantile_tilt;
-    const double slope_there = slope_at(method, strength(best));
+    const bool rises_there = direction_at(method, strength(best)) > 0;
     // A peak may also lie between an end and its neighbour.
-    if (best == 0 && !(slope_there > 0)) {
+    if (best == 0 && !rises_there) {
       hedge.outcome = HedgeOutcome::falling;
       hedge.parameter = is_reversed ? high : low;
       hedge.true_reward = hedge.weakest;
       return hedge;
     }
-    if (best == intervals && !(slope_there < 0)) {
+    // From some strength on the rewards may be equal to the last digit though they still rise.
+    std::size_t beyond = best;
+    if (rises_there) {
+      ++beyond;
+      while (beyond <= intervals && direction_at(method, strength(beyond)) > 0) ++beyond;
+    }
+    if (beyond > intervals) {
       hedge.outcome = HedgeOutcome::rising;
       hedge.parameter = is_reversed ? low : high;
       hedge.true_reward = hedge.strongest;
       return hedge;
     }
-    double rising = strength(slope_there > 0 ? best : best - 1);
-    double falling = strength(slope_there > 0 ? best + 1 : best);
+    double rising = strength(beyond - 1), falling = strength(beyond);
     for (;;) {
       const double middle = std::midpoint(rising, falling);
       if (middle == rising || middle == falling) break;
-      (slope_at(method, middle) > 0 ? rising : falling) = middle;
+      (direction_at(method, middle) > 0 ? rising : falling) = middle;
     }
     hedge.outcome = HedgeOutcome::peak;
     hedge.parameter = parameter_of(method, rising);

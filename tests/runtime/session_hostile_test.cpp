@@ -166,7 +166,6 @@ void drive(std::uint64_t seed, std::size_t& failed, std::size_t& finished) {
   std::map<std::uint64_t, bool> out;  // id, and whether it is a generation
   std::set<std::uint64_t> listed, paid_for;
   std::vector<std::uint64_t> ids;
-  Cost paid;
   std::size_t steps = 0;
   for (; !session->finished(); ++steps) {
     REQUIRE(steps < 2000);

@@ -199,7 +199,8 @@ inline void to_json(nlohmann::json& j, const Cost& cost) {
        {"generated_tokens", cost.generated_tokens},
        {"lookahead_tokens", cost.lookahead_tokens},
        {"rounds", cost.rounds},
-       {"seconds", number_to_json(cost.seconds)}};
+       {"seconds", number_to_json(cost.seconds)},
+       {"retries", cost.retries}};
 }
 inline void from_json(const nlohmann::json& j, Cost& cost) {
   const JsonMembers members(j, "Cost");
@@ -210,7 +211,8 @@ inline void from_json(const nlohmann::json& j, Cost& cost) {
           .generated_tokens = members.count("generated_tokens", 0),
           .lookahead_tokens = members.count("lookahead_tokens", 0),
           .rounds = members.count("rounds", 0),
-          .seconds = members.number("seconds", 0)};
+          .seconds = members.number("seconds", 0),
+          .retries = members.count("retries", 0)};
 }
 
 /// A decision; an index that there is none of is left out.

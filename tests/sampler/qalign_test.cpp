@@ -385,3 +385,18 @@ TEST_CASE("the best rejected proposal comes last, once, and changes nothing else
                   {.reward = 8, .weight = 0}});
   CHECK(HighestReward{}(tie, random).index == 0);
 }
+
+TEST_CASE("a run that ends within the burn-in ends with its last state") {
+  for (const std::size_t burn_in : {0u, 3u}) {
+    RoundBench bench(QAlign{{.beta = 1e-9, .steps = 3, .burn_in = burn_in, .restart = 1}});
+    stand(bench, tokens_of({1, 2, 3, 4}), 1);
+    bench.state.current->reward = 9;  // so that a better proposal is rejected
+    bench.ask();
+    bench.answer(0, tokens_of({5}), 3);
+    bench.tell_closing();
+    INFO(burn_in);
+    CHECK(bench.population.size() == (burn_in > 0 ? 1 : 2));
+    Random random(1);
+    CHECK(LastState{}(bench.population, random).index == 0);
+  }
+}

@@ -51,9 +51,9 @@ struct QAlignOptions {
 /// In the population each accepted state is one candidate, and each further sub-step spent in it
 /// adds 1 to its weight; the first `burn_in` states count 0. With `initial_draws` the draws that
 /// were not chosen are kept with weight 0. The best proposal of a chain that was rejected, where its
-/// reward is higher than all that the chain emitted, comes last, with weight 0. Candidates of weight 0
-/// are spare: `HighestReward` over the population finds the best response that was paid for. With
-/// `recycle` every proposal is a candidate whose
+/// reward is higher than all that the chain emitted, comes last, with weight 0 (not in a run that is
+/// ended within the burn-in). Candidates of weight 0 are spare: `HighestReward` over the population
+/// finds the best response that was paid for. With `recycle` every proposal is a candidate whose
 /// weight is its acceptance probability, and the state it was proposed from gains the rest: lower
 /// variance for votes and averages, but no chain states, so that `LastState` and `HighestReward`
 /// refuse.
@@ -67,8 +67,7 @@ struct QAlignOptions {
 /// R-hat and effective sample size of the reward over the chains; with `initial_draws` an estimate
 /// of the KL to the base law, nats.
 /// @throws InvalidOption from the constructor: a number out of range (counts: up to 2^20, chains up to
-/// 65536), burn_in not below the number
-/// of states
+/// 65536), burn_in not below the number of states
 ///
 /// Source: Faria and Smith 2025 (2504.03790), after QUEST (2406.00049); forks: repeated
 /// independence Metropolis-Hastings given the cut. Differs from the authors' code: the cap is on
@@ -143,7 +142,9 @@ class QAlign {
       if (round.draws()[j].status == DrawStatus::done) sub_step(state, round, j);
     }
     ++state.step;
-    if (state.rejected && (state.step == options_.steps || round.closing())) {
+    // Within the burn-in no state has a weight yet: the last candidate is to be the last state.
+    const bool counts = state.states > options_.burn_in;
+    if (state.rejected && counts && (state.step == options_.steps || round.closing())) {
       round.emit(std::move(*state.rejected));
       state.rejected.reset();
     }

@@ -27,7 +27,7 @@ expect_refusal("--out FILE" --model m.gguf --prompts ${DIR}/prompts.jsonl)
 expect_refusal("give --system-a" --model m.gguf --prompts ${DIR}/prompts.jsonl --out ${out} --reward contrast)
 
 # Numbers out of range: the field, the value and what is legal.
-expect_refusal("BestOfNOptions.n is 0; it must be at least 1" ${given} --n 0)
+expect_refusal("BestOfNOptions.n is 0; it must be from 1 to 1048576" ${given} --n 0)
 expect_refusal("QAlignOptions.beta is 0; it must be" ${given} --method qalign --beta 0)
 expect_refusal("RejectionOptions.ceiling is nan" ${given} --method rejection)
 expect_refusal("SamplingLaw|law.top_p is 2" ${given} --top-p 2)

@@ -206,19 +206,16 @@ TEST_CASE("a response grows by committed segments") {
   CHECK(bench.round.draws()[0].work.prefix.tokens == std::vector<Token>{1, 2});
   bench.answer(0, segment({1, 2, 3, 4}), 5);
   bench.tell();
-  REQUIRE(bench.population.size() == 1);  // the longer prefix in the place of the shorter
-  CHECK(bench.population[0].response.tokens == std::vector<Token>{1, 2, 3, 4});
-  CHECK(bench.population[0].id == 0);
+  CHECK(bench.population[1].parent == bench.population[0].id);
   CHECK_FALSE(bench.sampler.law_holds({&bench.state, 1}));
   REQUIRE(bench.ask().size() == 1);
   bench.answer(0, segment({1, 2, 3, 4, 5, 6}), 7);
   bench.tell();
   CHECK(bench.ask().empty());
-  REQUIRE(bench.population.size() == 2);
-  CHECK(bench.population[1].parent == bench.population[0].id);
-  CHECK(bench.population[1].weight == 1);
-  CHECK(bench.population[1].reward == 7);
-  CHECK(bench.population[1].response.finish == Finish::length);
+  REQUIRE(bench.population.size() == 3);
+  CHECK(bench.population[2].weight == 1);
+  CHECK(bench.population[2].reward == 7);
+  CHECK(bench.population[2].response.finish == Finish::length);
   CHECK(bench.sampler.law_holds({&bench.state, 1}));
   CHECK(bench.state.segments == 3);
   CHECK(bench.state.candidates == 4);
@@ -496,7 +493,7 @@ TEST_CASE("diagnostics of Cards") {
   candidate(segment({1, 1, 3, 3}), -1e5);     // by the cap
   candidate(segment({1, 1, 2, 2, 4, 4}), 0);  // accepted at the threshold itself
   CHECK(bench.ask().empty());
-  CHECK(bench.population[0].response.tokens == std::vector<Token>{1, 1, 2, 2});
+  CHECK(bench.population[1].response.tokens == std::vector<Token>{1, 1, 2, 2});
   const Stats stats = bench.sampler.stats({&bench.state, 1}, bench.population);
   CHECK(stat_of(stats, "segments") == 3);
   CHECK(stat_of(stats, "candidates") == 4);
@@ -636,10 +633,16 @@ TEST_CASE("what Cards keeps grows like the tokens, not like their square") {
       bench.tell();
     }
     CHECK(bench.state.done);
+    const Candidate& last = bench.population[bench.population.size() - 1];
+    const Candidate& prefix = bench.population[bench.population.size() - 2];
+    CHECK(last.response.size() == tokens);
+    CHECK(last.parent == prefix.id);
+    CHECK(prefix.response.size() == tokens - 8);
     std::size_t sum = bench.state.accepted.size();
     for (const Candidate& candidate : bench.population) sum += candidate.response.size();
     return sum;
   };
-  CHECK(kept(1000) <= 3000);
-  CHECK(kept(8000) <= 24'000);
+  CHECK(kept(1000) == 62'000 + 1000 + 992);  // every prefix, the response, and the state's prefix
+  CHECK(kept(8000) <= Cards::most_prefix_tokens + 3 * 8000);
+  CHECK(kept(16'000) <= Cards::most_prefix_tokens + 3 * 16'000);
 }

@@ -63,23 +63,22 @@ struct CardsOptions {
 /// `parallel` draws candidates side by side and commits the lowest index that passes: the same law.
 ///
 /// Cost: about 1/A candidates per segment, generated and scored, and one scoring of the prompt
-/// (none at alpha = 1). The committed prefix is emitted with weight 0, each longer one in the place of the
-/// one before, then the finished response with weight 1; its `parent` is the last prefix. So memory is
-/// linear in the tokens; each candidate's work carries a copy of the prefix.
+/// (none at alpha = 1). Committed prefixes are emitted with weight 0, the finished response with 1. Of
+/// prefixes that hold more than `most_prefix_tokens` in all the newest takes the place of the one before,
+/// so that memory is linear in the length; each candidate's work carries a copy of the prefix.
 /// Edge cases: a response that ends by itself is a segment like any other; the last segment is
 /// clipped at `max_tokens` and may be shorter than `min_tokens`; ties for the best go to the
 /// earliest; a reward of -infinity is always rejected, and one of the bare prompt makes the
 /// threshold flat at the goal; a failed candidate counts as a rejection, and if all of a segment's
 /// candidates fail the run ends there. `pilot_draws` whole responses, drawn before and emitted with
 /// weight 0, set a goal that was not given: a quantile of their rewards, -infinity left out; where
-/// nothing is left the run ends with the pilots, and `Result::law_holds` is false. A run that is ended from outside returns the
-/// longest committed prefix, or the best candidate of the first segment. Without a cap, and with
-/// nothing that can be accepted, only a budget ends the run.
+/// nothing is left the run ends with the pilots, and `Result::law_holds` is false. A run that is ended
+/// from outside returns the longest committed prefix, or the best candidate of the first segment.
+/// Without a cap, and with nothing that can be accepted, only a budget ends the run.
 /// Stats: segments, candidates, acceptance, cap_rate (segments that ended by the cap), clip_rate
 /// (candidates whose reward exceeded the threshold), reward_goal.
 /// @throws InvalidOption: from the constructor for numbers out of range (counts: up to 2^20) or
-/// contradictory; from the
-/// decoder or session when neither a goal nor pilot draws were given, the policy cannot serve an
+/// contradictory; from the decoder or session when neither a goal nor pilot draws were given, the policy cannot serve an
 /// entropy rule, or the reward cannot score prefixes
 ///
 /// Source: Li et al. 2024 (2406.16306). Differs from the authors' code: the threshold is frozen at
@@ -89,6 +88,7 @@ struct CardsOptions {
 class Cards {
  public:
   using DefaultSelector = LastState;
+  static constexpr std::size_t most_prefix_tokens = 1u << 16;
   static constexpr Needs needs = {.policy = {.tokens = true, .ends = false},
                                   .partial_reward = true};
 
@@ -98,6 +98,7 @@ class Cards {
     double first_threshold = unset;      ///< r0
     Response accepted = {};              ///< the committed prefix
     std::uint64_t committed = npos;      ///< the id of the candidate that holds it
+    std::size_t prefix_tokens = 0;       ///< of all prefixes that were emitted
     std::size_t tried = 0;               ///< candidates of this segment so far
     std::optional<Candidate> best = {};  ///< of this segment's candidates
     bool done = false;
@@ -290,11 +291,14 @@ class Cards {
     state.best.reset();
     round.settle(candidate.response.tokens);
     candidate.weight = state.done ? 1 : 0;
-    if (!state.done) state.accepted = candidate.response;
-    if (!state.done && state.committed != npos) {
-      // Only the newest prefix is kept: all of them would take memory like the square of the length.
-      round.replace(state.committed, std::move(candidate));
-      return;
+    if (!state.done) {
+      state.accepted = candidate.response;
+      state.prefix_tokens += candidate.response.size();
+      if (state.committed != npos && state.prefix_tokens > most_prefix_tokens) {
+        candidate.parent = round.candidate(state.committed).parent;
+        round.replace(state.committed, std::move(candidate));
+        return;
+      }
     }
     candidate.parent = state.committed;
     state.committed = round.emit(std::move(candidate));

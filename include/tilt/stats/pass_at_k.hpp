@@ -25,7 +25,6 @@ namespace tilt {
 /// @returns in [0, 1]
 /// @throws InvalidOption when an argument is out of its range
 [[nodiscard]] inline double pass_at_k(std::size_t n, std::size_t correct, std::size_t k) {
-  require_count("pass_at_k.n", n, 0);
   require_option(correct <= n, "pass_at_k.correct", correct, "at most n");
   require_option(k >= 1 && k <= n, "pass_at_k.k", k, "from 1 to n");
   const std::size_t few = std::min(correct, k), many = std::max(correct, k);

@@ -1436,8 +1436,8 @@ TEST_CASE("lanes that wait: the result does not depend on the order of completio
 }
 
 TEST_CASE("lanes that wait end with the run, each with one last tell") {
+  std::stop_source source;
   SECTION("a stop request before anything is done") {
-    std::stop_source source;
     const Preparer sampler;
     Session session(sampler, "p", {.stop = source.get_token()});
     const std::vector<Work> first = session.pending();
@@ -1453,7 +1453,6 @@ TEST_CASE("lanes that wait end with the run, each with one last tell") {
     CHECK(session.spent().generated_tokens == 2);
   }
   SECTION("a stop request before the run") {
-    std::stop_source source;
     source.request_stop();
     const Preparer sampler;
     Session session(sampler, "p", {.stop = source.get_token()});

@@ -19,12 +19,13 @@ namespace tilt {
 /// binomial coefficient and so no overflow.
 ///
 /// Source: Chen et al. 2021 (2107.03374), section 2.1.
-/// @param n        how many draws were made, at least k
+/// @param n        how many draws were made, at least k; at most 2^30
 /// @param correct  how many of them were correct, 0 .. n
 /// @param k        how many are allowed, 1 .. n
 /// @returns in [0, 1]
 /// @throws InvalidOption when an argument is out of its range
 [[nodiscard]] inline double pass_at_k(std::size_t n, std::size_t correct, std::size_t k) {
+  require_count("pass_at_k.n", n, 0, std::size_t{1} << 30);
   require_option(correct <= n, "pass_at_k.correct", correct, "at most n");
   require_option(k >= 1 && k <= n, "pass_at_k.k", k, "from 1 to n");
   const std::size_t few = std::min(correct, k), many = std::max(correct, k);
